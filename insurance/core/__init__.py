@@ -1,0 +1,1 @@
+"""What every feature stands on: time, money, writing, numbers, audit. Knows no feature and no web."""

@@ -1,0 +1,1 @@
+"""What pages share: the guard, forms, lists, filters, uploads."""
