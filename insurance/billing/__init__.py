@@ -1,0 +1,1 @@
+"""What is owed, both ways: instalments, invoices, allocation, disbursements."""

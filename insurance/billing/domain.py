@@ -1,0 +1,270 @@
+"""What is owed and when: instalments that add up, what is overdue, where a payment goes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from ..core.dates import add_months, day_of_month
+from ..core.errors import RuleBroken
+from ..core.lifecycle import Lifecycle
+from ..core.money import Exact, Money
+from ..core.words import Words
+
+BILLED_DAYS_AHEAD = 14
+
+
+class InvoiceStatus(StrEnum):
+    """What has become of an invoice; overdue is not a status but follows from the day."""
+
+    ISSUED = "issued"
+    PART_PAID = "part_paid"
+    PAID = "paid"
+    CREDITED = "credited"
+    VOID = "void"
+    WRITTEN_OFF = "written_off"
+
+
+class PaymentPlan(StrEnum):
+    """How the premium of a term is paid."""
+
+    ANNUAL = "annual"
+    TWO_PAY = "two_pay"
+    QUARTERLY = "quarterly"
+    MONTHLY = "monthly"
+
+
+class ItemKind(StrEnum):
+    """What a billing item is for."""
+
+    CHARGE = "charge"
+    CREDIT = "credit"
+    FEE = "fee"
+    TAX = "tax"
+    WRITE_OFF = "write_off"
+
+
+class DisbursementStatus(StrEnum):
+    """How far a payment out has come. What replaces a returned one is a new disbursement."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    SENT = "sent"
+    SETTLED = "settled"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+INVOICE_LIFECYCLE = Lifecycle(
+    "invoice",
+    InvoiceStatus.ISSUED,
+    {
+        (InvoiceStatus.ISSUED, "pay"): (InvoiceStatus.PART_PAID, InvoiceStatus.PAID),
+        (InvoiceStatus.ISSUED, "credit"): InvoiceStatus.CREDITED,
+        (InvoiceStatus.ISSUED, "void"): InvoiceStatus.VOID,
+        (InvoiceStatus.ISSUED, "write_off"): InvoiceStatus.WRITTEN_OFF,
+        (InvoiceStatus.PART_PAID, "pay"): (InvoiceStatus.PART_PAID, InvoiceStatus.PAID),
+        (InvoiceStatus.PART_PAID, "deallocate"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
+        (InvoiceStatus.PART_PAID, "credit"): InvoiceStatus.CREDITED,
+        (InvoiceStatus.PART_PAID, "write_off"): InvoiceStatus.WRITTEN_OFF,
+        (InvoiceStatus.PAID, "deallocate"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
+        (InvoiceStatus.WRITTEN_OFF, "restore"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
+    },
+    said={
+        InvoiceStatus.ISSUED: "an unpaid invoice",
+        "pay": "paid",
+        "void": "voided",
+        "write_off": "written off",
+        "deallocate": "reopened",
+    },
+)
+
+DISBURSEMENT_LIFECYCLE = Lifecycle(
+    "disbursement",
+    DisbursementStatus.REQUESTED,
+    {
+        (DisbursementStatus.REQUESTED, "approve"): DisbursementStatus.APPROVED,
+        (DisbursementStatus.REQUESTED, "cancel"): DisbursementStatus.CANCELLED,
+        (DisbursementStatus.APPROVED, "send"): DisbursementStatus.SENT,
+        (DisbursementStatus.APPROVED, "cancel"): DisbursementStatus.CANCELLED,
+        (DisbursementStatus.SENT, "settle"): DisbursementStatus.SETTLED,
+        (DisbursementStatus.SENT, "return"): DisbursementStatus.RETURNED,
+    },
+    said={"cancel": "cancelled", "send": "sent"},
+)
+
+INVOICE_WORDS = {
+    InvoiceStatus.ISSUED: Words("info", "Issued", "To pay"),
+    InvoiceStatus.PART_PAID: Words("warn", "Part paid", "Partly paid"),
+    InvoiceStatus.PAID: Words("ok", "Paid", "Paid"),
+    InvoiceStatus.CREDITED: Words("neu", "Credited", "Credited, nothing to pay"),
+    InvoiceStatus.VOID: Words("neu", "Void", "Withdrawn, nothing to pay"),
+    InvoiceStatus.WRITTEN_OFF: Words("bad", "Written off", "Closed"),
+}
+OVERDUE_WORDS = Words("bad", "Overdue", "Late")
+
+DISBURSEMENT_WORDS = {
+    DisbursementStatus.REQUESTED: Words("info", "Requested", "Being prepared"),
+    DisbursementStatus.APPROVED: Words("info", "Approved", "Being prepared"),
+    DisbursementStatus.SENT: Words("info", "Sent", "On its way to you"),
+    DisbursementStatus.SETTLED: Words("ok", "Settled", "Paid to you"),
+    DisbursementStatus.RETURNED: Words("bad", "Returned", "Your bank sent it back"),
+    DisbursementStatus.CANCELLED: Words("neu", "Cancelled", "Cancelled"),
+}
+
+PLAN_WORDS = {
+    PaymentPlan.ANNUAL: "Once a year",
+    PaymentPlan.TWO_PAY: "Twice a year",
+    PaymentPlan.QUARTERLY: "Every three months",
+    PaymentPlan.MONTHLY: "Every month",
+}
+PLAN_MONTHS = {PaymentPlan.ANNUAL: 12, PaymentPlan.TWO_PAY: 6, PaymentPlan.QUARTERLY: 3, PaymentPlan.MONTHLY: 1}
+"""How many months of cover an instalment pays for."""
+
+
+def split(
+    total: Money,
+    parts: int,
+    remainder: Literal["first", "last"] = "first",
+    down_payment_rate: Exact | None = None,
+) -> tuple[Money, ...]:
+    """The amounts to pay, adding up to the total: the down payment, if any, then as many parts as asked for."""
+    if not down_payment_rate:
+        return total.split(parts, remainder)
+    if not 0 < down_payment_rate <= 1:
+        raise RuleBroken("A down payment is a share of the total, between 0 and 1.")
+    down_payment = total.times(down_payment_rate)
+    return (down_payment, *(total - down_payment).split(parts, remainder))
+
+
+@dataclass(frozen=True, slots=True)
+class Instalment:
+    """One part of a term's price: the cover of [period_start, period_end) that it pays for, and when."""
+
+    number: int
+    due_on: date
+    bills_on: date
+    period_start: date
+    period_end: date
+    premium: Money
+    tax: Money
+    fee: Money
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid."""
+        return self.premium + self.tax + self.fee
+
+
+def schedule(
+    plan: PaymentPlan,
+    premium: Money,
+    tax: Money,
+    fee: Money,
+    start: date,
+    end: date,
+    bound_on: date,
+    due_day: int | None = None,
+) -> tuple[Instalment, ...]:
+    """The instalments of the term [start, end): one for each period of the plan that begins in it.
+
+    The first bills at bind and is due on the later of start and bind; the fee goes with it. The others are due on
+    the first day of their period, or on `due_day` of that month (31 means its last day), and bill 14 days before.
+    Nothing is due before the first instalment nor bills before bind.
+    """
+    if start >= end:
+        raise RuleBroken("Cover must end after it starts.", field="end_date")
+    if due_day is not None and not 1 <= due_day <= 31:
+        raise RuleBroken("The day of the month lies between 1 and 31.", field="due_day")
+    starts = [start]
+    while (after := add_months(start, len(starts) * PLAN_MONTHS[plan])) < end:
+        starts.append(after)
+    first_due = max(start, bound_on)
+    nothing = Money.zero(fee.currency)
+    instalments = []
+    for number, (period_start, premium_part, tax_part) in enumerate(
+        zip(starts, premium.split(len(starts)), tax.split(len(starts)), strict=True), 1
+    ):
+        regular = period_start if due_day is None else day_of_month(period_start, due_day)
+        due_on = first_due if number == 1 else max(first_due, regular)
+        bills_on = bound_on if number == 1 else max(bound_on, due_on - timedelta(days=BILLED_DAYS_AHEAD))
+        period_end = starts[number] if number < len(starts) else end
+        fee_part = fee if number == 1 else nothing
+        instalments.append(
+            Instalment(number, due_on, bills_on, period_start, period_end, premium_part, tax_part, fee_part)
+        )
+    return tuple(instalments)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An amount that an account is to pay, or gets back where it is negative. Written once, never changed."""
+
+    kind: ItemKind
+    due_on: date
+    amount: Money
+
+
+def items(instalments: Iterable[Instalment]) -> tuple[Item, ...]:
+    """What a schedule wants billed: premium as charge, tax and fee each by itself, without empty ones."""
+    wanted = [
+        Item(kind, instalment.due_on, amount)
+        for instalment in instalments
+        for kind, amount in (
+            (ItemKind.CHARGE, instalment.premium),
+            (ItemKind.TAX, instalment.tax),
+            (ItemKind.FEE, instalment.fee),
+        )
+    ]
+    return tuple(item for item in wanted if item.amount)
+
+
+def difference(wanted: Iterable[Item], existing: Iterable[Item]) -> tuple[Item, ...]:
+    """The new items that turn what exists into what is wanted: for each kind and due date, the sum that is missing.
+
+    An amount that was too high comes as a negative item. What was written once stays; asked again, nothing is new.
+    """
+    missing: dict[tuple[ItemKind, date], Money] = {}
+    for item in wanted:
+        key = item.kind, item.due_on
+        missing[key] = missing.get(key, Money.zero(item.amount.currency)) + item.amount
+    for item in existing:
+        key = item.kind, item.due_on
+        missing[key] = missing.get(key, Money.zero(item.amount.currency)) - item.amount
+    return tuple(Item(kind, due_on, amount) for (kind, due_on), amount in missing.items() if amount)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvoice:
+    """What allocation needs to know of an invoice."""
+
+    number: str
+    due_on: date
+    open: Money
+
+
+def allocate(
+    open_invoices: Sequence[OpenInvoice], amount: Money, first: str | None = None
+) -> tuple[tuple[tuple[str, Money], ...], Money]:
+    """Where a payment goes: (number, amount) of each invoice that gets some, and what is left as credit.
+
+    The oldest due is paid first, equal due dates as listed, the invoice that the payer names before all others.
+    """
+    if amount.minor < 0:
+        raise RuleBroken("A payment is more than nothing.", field="amount")
+    if first is not None and first not in {invoice.number for invoice in open_invoices}:
+        raise RuleBroken("This invoice is not open.", field="invoice_id")
+    allocations = []
+    left = amount
+    for invoice in sorted(open_invoices, key=lambda invoice: (invoice.number != first, invoice.due_on)):
+        part = min(left, invoice.open)
+        if part.minor > 0:
+            allocations.append((invoice.number, part))
+            left -= part
+    return tuple(allocations), left
+
+
+def is_overdue(status: InvoiceStatus, due_on: date, today: date) -> bool:
+    """Whether money is still open after the day on which it was due."""
+    return status in (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID) and due_on < today

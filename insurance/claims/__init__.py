@@ -1,0 +1,1 @@
+"""Losses: notice, cover check, decision, payout."""

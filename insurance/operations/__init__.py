@@ -1,0 +1,1 @@
+"""What keeps the system honest and running: numeric cases, verification, backup, checks."""

@@ -1,0 +1,1 @@
+"""Money that moved: receipts and their allocation, refunds, disbursements carried out."""

@@ -1,0 +1,1 @@
+"""Quotes, policies and their history: one record with a stack of transactions."""
