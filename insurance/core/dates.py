@@ -44,6 +44,13 @@ def last_day(end: date) -> date:
     return end - timedelta(days=1)
 
 
+def day_after(day: date) -> date:
+    """The first day after a period, given its last one."""
+    if day == date.max:
+        raise RuleBroken("This lies too far from today for the calendar.")
+    return day + timedelta(days=1)
+
+
 def day_of_month(month: date, day: int) -> date:
     """A day in the month of a date; 31 means the last one, in every month."""
     return month.replace(day=min(day, monthrange(month.year, month.month)[1]))
