@@ -1,0 +1,95 @@
+"""How values look on pages. What is missing is a dash; nothing prints as "None"."""
+
+import datetime as dt
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from babel.numbers import get_currency_symbol
+from flask import Flask, current_app, url_for
+from markupsafe import Markup
+
+from insurance.core import clock
+from insurance.core.dates import in_words
+from insurance.core.money import Money
+
+MISSING = "–"
+
+
+def register(app: Flask) -> None:
+    """Offer what is below to the templates."""
+    app.jinja_env.filters.update(
+        money=money, date=date, long_date=long_date, time=time, datetime=datetime, plural=plural
+    )
+    app.jinja_env.globals.update(icon=icon, asset=asset, plural=plural, today=clock.today)
+
+
+def money(amount: Money | None) -> str:
+    """$1,204.00, or −$5.00 below zero."""
+    if amount is None:
+        return MISSING
+    # As babel writes it in en_US, at a twentieth of the time: lists have many amounts.
+    return f"{'−' if amount.minor < 0 else ''}{symbol(amount.currency)}{abs(amount.decimal):,f}"
+
+
+@cache
+def symbol(currency: str) -> str:
+    """$ for USD; the code itself where a currency has no sign of its own."""
+    return get_currency_symbol(currency, locale="en_US")
+
+
+def date(day: dt.date | dt.datetime | None) -> str:
+    """24 Nov 2026; of an instant, the day where the business is."""
+    return MISSING if day is None else in_words(_local(day))
+
+
+def long_date(day: dt.date | dt.datetime | None) -> str:
+    """Tuesday 24 November 2026."""
+    return MISSING if day is None else f"{_local(day):%A} {_local(day).day} {_local(day):%B %Y}"
+
+
+def time(instant: dt.datetime | None) -> str:
+    """10:42 where the business is."""
+    return MISSING if instant is None else f"{_local(instant):%H:%M}"
+
+
+def datetime(instant: dt.datetime | None) -> str:
+    """24 Nov 2026, 10:42 UTC."""
+    return MISSING if instant is None else f"{date(instant)}, {_local(instant):%H:%M %Z}"
+
+
+def _local(when: dt.date) -> dt.date:
+    return when.astimezone(clock.zone()) if isinstance(when, dt.datetime) else when
+
+
+def plural(count: int | None, one: str, many: str) -> str:
+    """1 policy, 1,204 policies."""
+    return MISSING if count is None else f"{count:,} {one if count == 1 else many}"
+
+
+@cache
+def icon(name: str) -> Markup:
+    """One of Bootstrap's icons, drawn in the page itself; it decorates, so readers of the screen skip it."""
+    box, drawing = _icons()[name]
+    start = f'<svg class="i" width="16" height="16" fill="currentColor" viewBox="{box}" aria-hidden="true">'
+    return Markup(f"{start}{drawing}</svg>")  # noqa: S704 (a file of an installed package)
+
+
+@cache
+def _icons() -> dict[str, tuple[str, str]]:
+    sprite = files("flask_bootstrap").joinpath("static/bootstrap5/icons/bootstrap-icons.svg").read_text("utf-8")
+    symbols = re.findall(r'<symbol [^>]*viewBox="([^"]+)" id="([^"]+)">(.*?)</symbol>', sprite, re.DOTALL)
+    return {name: (box, drawing) for box, name, drawing in symbols}
+
+
+def asset(filename: str) -> str:
+    """The address of a static file of ours; it changes with the content, so browsers may keep it for ever."""
+    path = Path(current_app.static_folder or "", filename)
+    return url_for("static", filename=filename, v=_content_hash(path, path.stat().st_mtime_ns))
+
+
+@cache
+def _content_hash(path: Path, changed_at: int) -> str:  # noqa: ARG001 (part of the cache's key)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
