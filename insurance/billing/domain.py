@@ -71,8 +71,8 @@ INVOICE_LIFECYCLE = Lifecycle(
         (InvoiceStatus.PAID, "deallocate"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
         (InvoiceStatus.WRITTEN_OFF, "restore"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
     },
-    said={
-        InvoiceStatus.ISSUED: "an unpaid invoice",
+    nouns={InvoiceStatus.ISSUED: "an unpaid invoice"},
+    participles={
         "pay": "paid",
         "void": "voided",
         "write_off": "written off",
@@ -91,7 +91,7 @@ DISBURSEMENT_LIFECYCLE = Lifecycle(
         (DisbursementStatus.SENT, "settle"): DisbursementStatus.SETTLED,
         (DisbursementStatus.SENT, "return"): DisbursementStatus.RETURNED,
     },
-    said={"cancel": "cancelled", "send": "sent"},
+    participles={"cancel": "cancelled", "send": "sent"},
 )
 
 INVOICE_WORDS = {

@@ -54,9 +54,11 @@ CLAIM_LIFECYCLE = Lifecycle(
         (ClaimStatus.PAID, "reopen"): ClaimStatus.UNDER_REVIEW,
         (ClaimStatus.CLOSED, "reopen"): ClaimStatus.UNDER_REVIEW,
     },
-    said={
+    nouns={
         ClaimStatus.UNDER_REVIEW: "a claim under review",
         ClaimStatus.WAITING_CUSTOMER: "a claim that waits for the customer",
+    },
+    participles={
         "submit": "submitted",
         "withdraw": "withdrawn",
         "review": "taken under review",

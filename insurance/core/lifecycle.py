@@ -12,8 +12,8 @@ Status = TypeVar("Status", bound=StrEnum)
 class Lifecycle(Generic[Status]):
     """A table of moves `(status, action) → status`, or several where the act's outcome decides.
 
-    `said` holds the words for a refusal where the plain ones won't do: of an action its participle
-    ("bind": "bound"), of a status the whole noun ("a claim under review").
+    A refusal says "A paid claim can't be withdrawn."; `nouns` (by status: "a claim under review") and
+    `participles` (by action: "withdrawn") hold the words that don't follow from the names.
     """
 
     def __init__(
@@ -21,14 +21,17 @@ class Lifecycle(Generic[Status]):
         name: str,
         initial: Status,
         moves: Mapping[tuple[Status, str], Status | tuple[Status, ...]],
-        said: Mapping[str, str] | None = None,
+        *,
+        nouns: Mapping[Status, str] | None = None,
+        participles: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.initial = initial
         self.moves: dict[tuple[Status, str], tuple[Status, ...]] = {
             move: targets if isinstance(targets, tuple) else (targets,) for move, targets in moves.items()
         }
-        self._said = dict(said or {})
+        self._nouns = dict(nouns or {})
+        self._participles = dict(participles or {})
 
     def next(self, status: Status, action: str, to: Status | None = None) -> Status:
         """The status that the action leads to; `to` says which one where the table leaves several."""
@@ -58,8 +61,8 @@ class Lifecycle(Generic[Status]):
 
     def _noun(self, status: Status) -> str:
         word = status.replace("_", " ")
-        noun = self._said.get(status) or f"{'an' if word[0] in 'aeiou' else 'a'} {word} {self.name}"
+        noun = self._nouns.get(status) or f"{'an' if word[0] in 'aeiou' else 'a'} {word} {self.name}"
         return noun[0].upper() + noun[1:]
 
     def _participle(self, action: str) -> str:
-        return self._said.get(action) or action.replace("_", " ") + ("d" if action.endswith("e") else "ed")
+        return self._participles.get(action) or action.replace("_", " ") + ("d" if action.endswith("e") else "ed")

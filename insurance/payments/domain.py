@@ -50,8 +50,8 @@ PAYMENT_LIFECYCLE = Lifecycle(
         (PaymentStatus.PARTLY_REFUNDED, "refund"): (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED),
         (PaymentStatus.CHARGED_BACK, "win"): PaymentStatus.PROCESSED,
     },
-    said={
-        PaymentStatus.UNKNOWN: "a payment whose outcome is unknown",
+    nouns={PaymentStatus.UNKNOWN: "a payment whose outcome is unknown"},
+    participles={
         "submit": "submitted",
         "cancel": "cancelled",
         "lose_sight": "marked as unknown",

@@ -75,13 +75,15 @@ POLICY_LIFECYCLE = Lifecycle(
         (PolicyStatus.CANCELLED, "reinstate"): BY_CALENDAR,
         (PolicyStatus.LAPSED, "reinstate"): BY_CALENDAR,
     },
-    said={
+    nouns={
         PolicyStatus.QUOTED: "a quote",
         PolicyStatus.REFERRED: "a referred quote",
         PolicyStatus.DECLINED: "a declined quote",
         PolicyStatus.WITHDRAWN: "a withdrawn quote",
         PolicyStatus.QUOTE_EXPIRED: "an expired quote",
         PolicyStatus.PENDING: "a policy that has not started",
+    },
+    participles={
         "bind": "bound",
         "refer": "referred",
         "withdraw": "withdrawn",

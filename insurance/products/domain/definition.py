@@ -39,8 +39,6 @@ def check_definition(definition: Any) -> None:
         _check_question(f"questions[{place}]", question, definition["currency"])
     for name, table in definition["tables"].items():
         _check_table(f"tables.{name}", table)
-    if definition["steps"][0]["op"] not in ("constant", "add"):
-        _refuse("steps[0].op", "the first step sets the amount: constant or add")
     for at, step in _steps("steps", definition["steps"]):
         _check_step(at, step, questions, definition["tables"])
     for part in ("refuse", "refer"):
@@ -48,7 +46,8 @@ def check_definition(definition: Any) -> None:
             _check_condition(f"{part}[{place}].when", rule["when"], questions)
     for place, row in enumerate(definition["coverages"]):
         for part in ("limit", "deductible"):
-            _check_source(f"coverages[{place}].{part}", row[part], questions)
+            if "answer" in row[part]:
+                _check_answer(f"coverages[{place}].{part}.answer", row[part]["answer"], questions, numeric=True)
     for at, amount in _amounts(definition):
         try:
             Money.parse(amount, definition["currency"])
@@ -111,13 +110,6 @@ def _check_step(at: str, step: Mapping[str, Any], questions: Mapping[str, Any], 
         _check_answer(f"{at}.answer", step["answer"], questions, numeric=numeric)
     elif "answer" in step:
         _check_answer(f"{at}.answer", step["answer"], questions, numeric=True)
-
-
-def _check_source(at: str, source: Mapping[str, Any], questions: Mapping[str, Any]) -> None:
-    if len(source) != 1:
-        _refuse(at, "is either a value or an answer")
-    if "answer" in source:
-        _check_answer(f"{at}.answer", source["answer"], questions, numeric=True)
 
 
 def _check_answer(at: str, code: str, questions: Mapping[str, Any], *, numeric: bool) -> None:
@@ -271,6 +263,17 @@ def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
     return check
 
 
+def _either(choices: Mapping[str, Check]) -> Check:
+    check_members = _object({}, choices)
+
+    def check(at: str, value: Any) -> None:
+        check_members(at, value)
+        if len(value) != 1:
+            _refuse(at, f"must hold one of {', '.join(choices)}")
+
+    return check
+
+
 def _check_once(at: str, different: Any, count: int) -> None:
     if len(different) != count:
         _refuse(at, "holds the same one twice")
@@ -278,15 +281,21 @@ def _check_once(at: str, different: Any, count: int) -> None:
 
 _CONDITION = _object({"answer": _text}, {"is": _each(_text, least=1), "at_least": _number, "at_most": _number})
 _RULE = _object({"when": _CONDITION, "words": _text})
-_SOURCE = _object({}, {"value": _number, "answer": _text})
+_SOURCE = _either({"value": _number, "answer": _text})
 
 
 def _step(at: str, value: Any) -> None:
-    """A step may hold steps, so this check names itself."""
     _object(
         {"label": _text, "op": _one_of(*OPERATIONS)},
-        {"value": _number, "answer": _text, "table": _text, "when": _CONDITION, "steps": _each(_step, least=1)},
+        {"value": _number, "answer": _text, "table": _text, "when": _CONDITION, "steps": _step_list},
     )(at, value)
+
+
+def _step_list(at: str, value: Any) -> None:
+    """A step may hold steps of its own, so these two checks name each other."""
+    _each(_step, least=1)(at, value)
+    if value[0]["op"] not in ("constant", "add"):
+        _refuse(f"{at}[0].op", "the first step sets the amount: constant or add")
 
 
 _QUESTION = _object(
@@ -304,7 +313,14 @@ _QUESTION = _object(
     },
 )
 _TABLE = _object({"match": _one_of("exact", "range", "linear"), "rows": _each(_each(_anything))}, {"default": _number})
-_TEST = _object({"answers": _by_name(_anything), "on": _day}, {"premium": _number, "refused": _flag})
+
+
+def _test(at: str, value: Any) -> None:
+    _object({"answers": _by_name(_anything), "on": _day}, {"premium": _number, "refused": _flag})(at, value)
+    if ("premium" in value) == value.get("refused", False):
+        _refuse(at, "expects either a premium or to be refused")
+
+
 _DEFINITION = _object(
     {
         "code": _code,
@@ -315,7 +331,7 @@ _DEFINITION = _object(
         "questions": _each(_QUESTION, least=1),
         "coverages": _each(_object({"code": _code, "name": _text, "limit": _SOURCE, "deductible": _SOURCE}), least=1),
         "tables": _by_name(_TABLE),
-        "steps": _each(_step, least=1),
+        "steps": _step_list,
         "minimum_premium": _not_negative,
         "taxes": _each(_object({"label": _text, "rate": _rate}, {"refundable": _flag})),
         "fees": _each(_object({"label": _text, "amount": _not_negative})),
@@ -326,13 +342,13 @@ _DEFINITION = _object(
             {"method": _one_of(*CANCELLATION_METHODS)},
             {
                 "table": _each(_each(_count(0, 1000)), least=1),
-                "minimum_earned": _object({}, {"rate": _rate, "amount": _not_negative}),
+                "minimum_earned": _either({"rate": _rate, "amount": _not_negative}),
             },
         ),
-        "initial_reserve": _object({}, {"amount": _not_negative, "rate": _rate}),
+        "initial_reserve": _either({"rate": _rate, "amount": _not_negative}),
         "notice_days": _count(0, 365),
         "quote_valid_days": _count(1, 365),
-        "tests": _each(_TEST, least=1),
+        "tests": _each(_test, least=1),
     },
     {"description": _text},
 )
