@@ -146,7 +146,8 @@ def test_a_date_is_read():
     ],
 )
 def test_a_share_is_counted_by_its_basis(basis, start, end, from_, to, share):
-    assert share_of_period(*map(date.fromisoformat, (start, end, from_, to)), basis) == share
+    start, end, from_, to = map(date.fromisoformat, (start, end, from_, to))
+    assert share_of_period(start, end, from_, to, basis) == share
 
 
 @given(days, st.integers(40, 1500), st.data(), st.sampled_from(list(Basis)))
@@ -177,8 +178,9 @@ def test_shares_by_days_add_up(start, length, data):
     ],
 )
 def test_a_part_outside_its_period_is_refused(start, end, from_, to):
+    start, end, from_, to = map(date.fromisoformat, (start, end, from_, to))
     with pytest.raises(RuleBroken):
-        share_of_period(*map(date.fromisoformat, (start, end, from_, to)))
+        share_of_period(start, end, from_, to)
 
 
 def test_an_unknown_basis_and_a_period_that_counts_nothing_are_refused():

@@ -1,13 +1,14 @@
 """A payment moves as its table says, and nothing that failed is charged again."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from insurance.core.errors import IllegalTransition
 from insurance.payments.domain import METHOD_WORDS, PAYMENT_LIFECYCLE, STATUS_WORDS, PaymentMethod, PaymentStatus
 
-MOVES = {
+MOVES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("created", "submit"): ("pending",),
     ("created", "process"): ("processed",),
     ("created", "fail"): ("failed",),

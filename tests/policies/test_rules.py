@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from insurance.policies.domain import (
 )
 
 START, END = date(2026, 1, 1), date(2027, 1, 1)
-MOVES = {
+MOVES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("quoted", "bind"): ("pending", "active"),
     ("quoted", "refer"): ("referred",),
     ("quoted", "withdraw"): ("withdrawn",),

@@ -197,7 +197,10 @@ def _not_negative(at: str, value: Any) -> None:
 
 def _day(at: str, value: Any) -> None:
     _text(at, value)
-    parse_date(value, field=at)
+    try:
+        parse_date(value)
+    except RuleBroken as error:
+        _refuse(at, error.message)
 
 
 def _flag(at: str, value: Any) -> None:
