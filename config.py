@@ -1,0 +1,94 @@
+"""Configuration from the environment, and from a .env file beside this one."""
+
+import os
+import secrets
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dotenv import load_dotenv
+
+ROOT = Path(__file__).parent
+
+
+class UnsafeConfiguration(Exception):
+    """Production was asked to start with a value that is missing or unsafe."""
+
+
+def read() -> dict:
+    """The settings as Flask wants them; in production, refuse what is missing or unsafe and say which."""
+    load_dotenv(ROOT / ".env")
+    env = os.environ.get
+    data_dir = Path(env("DATA_DIR") or ROOT / "instance").resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    app_env = env("APP_ENV", "development")
+    public_url = env("PUBLIC_URL", f"http://{env('HOST', '127.0.0.1')}:{env('PORT', '8000')}").rstrip("/")
+    secure = public_url.startswith("https://")
+    settings = {
+        "APP_ENV": app_env,
+        "SECRET_KEY": env("SECRET_KEY") or (None if app_env == "production" else _own_secret(data_dir)),
+        "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
+        "PUBLIC_URL": public_url,
+        "TRUSTED_HOSTS": [host for host in env("TRUSTED_HOSTS", "").split(",") if host] or None,
+        "DATA_DIR": data_dir,
+        "MAIL_SERVER": env("MAIL_SERVER"),
+        "MAIL_PORT": int(env("MAIL_PORT", "25")),
+        "MAIL_USERNAME": env("MAIL_USERNAME"),
+        "MAIL_PASSWORD": env("MAIL_PASSWORD"),
+        "MAIL_USE_TLS": env("MAIL_USE_TLS", "").lower() in ("1", "true", "yes"),
+        "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER", "Harbor Mutual <service@example.com>"),
+        "BUSINESS_TIMEZONE": ZoneInfo(env("BUSINESS_TIMEZONE", "UTC")),
+        "BUSINESS_DATE": date.fromisoformat(env("BUSINESS_DATE")) if env("BUSINESS_DATE") else None,  # type: ignore[arg-type]
+        "CURRENCY": env("CURRENCY", "USD"),
+        "DEMO_PASSWORD": env("DEMO_PASSWORD"),
+        "COMPANY_NAME": env("COMPANY_NAME", "Harbor Mutual"),
+        "COMPANY_PHONE": env("COMPANY_PHONE", "1-800-555-0142"),
+        "COMPANY_ADDRESS": env("COMPANY_ADDRESS", "1 Harbor Square, Example City"),
+        "PAYOUT_LIMIT_MINOR": int(env("PAYOUT_LIMIT_MINOR", "1000000")),
+        "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
+        "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
+        "SESSION_COOKIE_SECURE": secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": None,
+        "MAX_CONTENT_LENGTH": 64 * 1024 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
+        "MAX_FORM_PARTS": 300,
+        "BOOTSTRAP_SERVE_LOCAL": True,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+    }
+    if app_env == "production":
+        _refuse_unsafe(settings)
+    return settings
+
+
+def _database_url(url: str) -> str:
+    """Cloud platforms still hand out the scheme that SQLAlchemy dropped."""
+    return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+
+
+def _own_secret(data_dir: Path) -> str:
+    """A secret made once and kept with the data, so that development needs no set-up."""
+    path = data_dir / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text()
+
+
+def _refuse_unsafe(settings: dict) -> None:
+    wrong = []
+    if len(settings["SECRET_KEY"] or "") < 32:
+        wrong.append("SECRET_KEY must have at least 32 characters")
+    if not settings["PUBLIC_URL"].startswith("https://"):
+        wrong.append("PUBLIC_URL must begin with https://")
+    if not settings["TRUSTED_HOSTS"]:
+        wrong.append("TRUSTED_HOSTS must name the hosts served")
+    if not settings["MAIL_SERVER"]:
+        wrong.append("MAIL_SERVER must be set")
+    if settings["BUSINESS_DATE"]:
+        wrong.append("BUSINESS_DATE may not be set")
+    if settings["DEMO_PASSWORD"]:
+        wrong.append("DEMO_PASSWORD may not be set")
+    if wrong:
+        raise UnsafeConfiguration("; ".join(wrong))

@@ -1,0 +1,96 @@
+"""Users, their sessions, the single-use links mailed to them, and the tries to sign in."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Boolean, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..core.db import Base, BigId, identity, words
+from ..core.permissions import Actor, Role
+
+
+class Theme(StrEnum):
+    """The look that a user prefers."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class User(Base):
+    """Somebody who can sign in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = identity()
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    role: Mapped[Role] = mapped_column(words(Role))
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    confirmed_at: Mapped[datetime | None]
+    active: Mapped[bool] = mapped_column(Boolean(name="active"), default=True)
+    wide_sight: Mapped[bool] = mapped_column(Boolean(name="wide_sight"), default=False)
+    authority_minor: Mapped[int] = mapped_column(BigId, default=0)
+    theme: Mapped[Theme] = mapped_column(words(Theme), default=Theme.AUTO)
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+    def actor(self) -> Actor:
+        """The user as the one on whose behalf something is done."""
+        return Actor(
+            id=self.id,
+            role=self.role,
+            name=self.name,
+            email=self.email,
+            wide_sight=self.wide_sight or self.role is Role.ADMIN,
+            authority_minor=self.authority_minor,
+        )
+
+
+class SignInSession(Base):
+    """One browser that a user is signed in with. The cookie's token is stored hashed only."""
+
+    __tablename__ = "sign_in_sessions"
+
+    id: Mapped[int] = identity()
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(String(60))
+    browser: Mapped[str] = mapped_column(String(200))
+
+
+class LinkPurpose(StrEnum):
+    """What a mailed link is good for."""
+
+    CONFIRM = "confirm"
+    RESET = "reset"
+    INVITATION = "invitation"
+
+
+class Link(Base):
+    """A single-use link. Its token is the signed id, so nothing that could be replayed is stored."""
+
+    __tablename__ = "links"
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    purpose: Mapped[LinkPurpose] = mapped_column(words(LinkPurpose))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SignInTry(Base):
+    """A failed try to sign in, counted by every worker alike."""
+
+    __tablename__ = "sign_in_tries"
+    __table_args__ = (Index(None, "email", "at"), Index(None, "address", "at"))
+
+    id: Mapped[int] = identity()
+    email: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str] = mapped_column(String(60))
+    at: Mapped[datetime]

@@ -1,0 +1,136 @@
+"""Billing accounts with their items and invoices, and the orders to pay money out."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..core.db import Base, BigId, append_only, identity, words
+from ..core.db import money as money_of
+from .domain import DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan
+
+
+class BillingAccount(Base):
+    """What one policy owes and has paid. It names policy, product and holder as plain text."""
+
+    __tablename__ = "billing_accounts"
+    __table_args__ = (CheckConstraint("credit_minor >= 0", name="credit_not_negative"),)
+
+    id: Mapped[int] = identity()
+    customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), index=True)
+    policy_number: Mapped[str] = mapped_column(String(20), unique=True)
+    product_name: Mapped[str] = mapped_column(String(100))
+    holder_name: Mapped[str] = mapped_column(String(200))
+    currency: Mapped[str] = mapped_column(String(3))
+    plan: Mapped[PaymentPlan] = mapped_column(words(PaymentPlan))
+    credit_minor: Mapped[int] = mapped_column(BigId, default=0)
+    created_at: Mapped[datetime]
+
+    credit = money_of("credit_minor")
+
+
+@append_only
+class BillingItem(Base):
+    """An amount that an account is to pay: one part of an instalment. Written once."""
+
+    __tablename__ = "billing_items"
+    __table_args__ = (Index(None, "account_id", "bills_on"), Index(None, "bills_on"))
+
+    id: Mapped[int] = identity()
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"))
+    kind: Mapped[ItemKind] = mapped_column(words(ItemKind))
+    instalment: Mapped[int]
+    instalments: Mapped[int]
+    period_start: Mapped[date]
+    period_end: Mapped[date]
+    bills_on: Mapped[date]
+    due_on: Mapped[date]
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+
+    amount = money_of("amount_minor")
+
+
+class Invoice(Base):
+    """A demand for the items on it. Its items never change; its status and what is paid do."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        CheckConstraint("total_minor > 0", name="total_positive"),
+        CheckConstraint("paid_minor >= 0 AND paid_minor <= total_minor", name="paid_within_total"),
+        UniqueConstraint("account_id", "due_on", "instalment"),
+        Index(None, "status", "due_on", "id"),
+        Index(None, "due_on", "id"),
+        Index(None, "account_id", "id"),
+    )
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"))
+    instalment: Mapped[int]
+    instalments: Mapped[int]
+    issued_on: Mapped[date]
+    due_on: Mapped[date]
+    total_minor: Mapped[int] = mapped_column(BigId)
+    paid_minor: Mapped[int] = mapped_column(BigId, default=0)
+    currency: Mapped[str] = mapped_column(String(3))
+    status: Mapped[InvoiceStatus] = mapped_column(words(InvoiceStatus), default=InvoiceStatus.ISSUED)
+    document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    total = money_of("total_minor")
+    paid = money_of("paid_minor")
+
+    @property
+    def open_minor(self) -> int:
+        """What is still to be paid, in minor units."""
+        return self.total_minor - self.paid_minor if self.status in OPEN else 0
+
+    open = money_of("open_minor")
+
+
+OPEN = (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID)
+"""Statuses of an invoice on which money is still open."""
+
+
+@append_only
+class InvoiceLine(Base):
+    """An item on the one invoice that demands it."""
+
+    __tablename__ = "invoice_lines"
+
+    item_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_items.id"), primary_key=True)
+    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+
+
+class Disbursement(Base):
+    """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it."""
+
+    __tablename__ = "disbursements"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint(
+            "status IN ('requested', 'cancelled') OR checker_id IS NOT NULL", name="approved_by_somebody"
+        ),
+        CheckConstraint(
+            "amount_minor <= limit_minor OR checker_id IS NULL OR checker_id <> maker_id", name="maker_not_checker"
+        ),
+        Index(None, "status", "id"),
+    )
+
+    id: Mapped[int] = identity()
+    customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), index=True)
+    payee_name: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(String(200))
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+    limit_minor: Mapped[int] = mapped_column(BigId)
+    status: Mapped[DisbursementStatus] = mapped_column(words(DisbursementStatus), default=DisbursementStatus.REQUESTED)
+    maker_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    checker_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    reference: Mapped[str] = mapped_column(String(100), default="")
+    requested_at: Mapped[datetime]
+    approved_at: Mapped[datetime | None]
+    settled_on: Mapped[date | None]
+
+    amount = money_of("amount_minor")

@@ -1,0 +1,1 @@
+"""Issued documents, archived as issued, and uploaded files."""

@@ -1,0 +1,1 @@
+"""Every movement of value, as transfers that are written once."""

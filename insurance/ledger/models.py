@@ -1,0 +1,39 @@
+"""The ledger's one table."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..core.db import Base, BigId, append_only, identity, words
+from ..core.db import money as money_of
+from .domain import Account, Event
+
+
+@append_only
+class Transfer(Base):
+    """An amount moved from the credited account to the debited one; corrected only by a reversal."""
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("debit_account <> credit_account OR debit_subject <> credit_subject", name="two_accounts"),
+        Index(None, "debit_account", "debit_subject"),
+        Index(None, "credit_account", "credit_subject"),
+        Index(None, "event", "event_id"),
+    )
+
+    id: Mapped[int] = identity()
+    debit_account: Mapped[Account] = mapped_column(words(Account))
+    debit_subject: Mapped[int] = mapped_column(BigId)
+    credit_account: Mapped[Account] = mapped_column(words(Account))
+    credit_subject: Mapped[int] = mapped_column(BigId)
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+    posted_on: Mapped[date]
+    event: Mapped[Event] = mapped_column(words(Event))
+    event_id: Mapped[int] = mapped_column(BigId)
+    reverses_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("transfers.id"), unique=True)
+    recorded_at: Mapped[datetime]
+
+    amount = money_of("amount_minor")

@@ -1,0 +1,1 @@
+"""Mails: written from the outbox's rows and delivered."""
