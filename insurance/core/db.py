@@ -186,7 +186,9 @@ def lock(model: type[M], id: int | None) -> M:
 def check_version(row: Any, seen: int | None) -> None:
     """Refuse to overwrite what somebody else changed since the form was opened."""
     if seen is not None and row.version != seen:
-        raise Conflict("Somebody else changed this record while you had it open. Look at it again, then repeat your change.")
+        raise Conflict(
+            "Somebody else changed this record while you had it open. Look at it again, then repeat your change."
+        )
 
 
 def add(row: M) -> M:
@@ -194,5 +196,3 @@ def add(row: M) -> M:
     db.session.add(row)
     db.session.flush()
     return row
-
-

@@ -18,9 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ..billing.domain import PaymentPlan
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
-from ..billing.domain import PaymentPlan
 from .domain import BY_CALENDAR, PolicyStatus, TransactionKind, calendar_status
 
 
@@ -79,9 +79,7 @@ class Policy(Base):
 
     def status_on(self, day: date) -> PolicyStatus:
         """The status on a day, right even if no job has run since it changed."""
-        return calendar_status(
-            self.status, self.start_on, self.end_on, day, self.quote_valid_until, self.cancelled_on
-        )
+        return calendar_status(self.status, self.start_on, self.end_on, day, self.quote_valid_until, self.cancelled_on)
 
 
 def status_on(day: date) -> ColumnElement[PolicyStatus]:

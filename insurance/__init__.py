@@ -1,0 +1,76 @@
+"""A complete insurance management system: customers, policies, billing, payments, claims, and books behind them."""
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, g, request
+from flask_bootstrap import Bootstrap5
+from flask_login import current_user
+from flask_mail import Mail
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
+from whitenoise import WhiteNoise
+
+from .core.db import db
+from .web import errors, filters, guard, logs, navigation
+
+ROOT = Path(__file__).parent.parent
+YEAR = 365 * 24 * 3600
+
+
+def create_app(config: dict[str, Any]) -> Flask:
+    """The application with all its features; the guard comes last and refuses endpoints that say nothing of access."""
+    app = Flask(__name__, root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(config)
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    logs.install(app)
+    db.init_app(app)
+    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    CSRFProtect(app)
+    Bootstrap5(app)
+    Mail(app)
+    filters.register(app)
+    errors.register(app)
+    _add_features(app)
+    app.context_processor(_page_context)
+    guard.install(app)
+    _serve_assets(app)
+    return app
+
+
+def _add_features(app: Flask) -> None:
+    from . import portal
+    from .accounts import sign_in
+    from .accounts.views import bp as accounts
+    from .admin.views import bp as admin
+    from .agents.views import bp as agents
+    from .billing.views import bp as billing
+    from .claims.views import bp as claims
+    from .customers.views import bp as customers
+    from .documents.views import bp as documents
+    from .operations import cli
+    from .operations.views import bp as operations
+    from .payments.views import bp as payments
+    from .policies.views import bp as policies
+    from .portal import views  # noqa: F401 (adds its pages to the blueprint)
+
+    sign_in.install(app)
+    for blueprint in (
+        accounts, admin, agents, billing, claims, customers, documents, operations, payments, policies, portal.bp,
+    ):  # fmt: skip
+        app.register_blueprint(blueprint)
+    cli.register(app)
+
+
+def _page_context() -> dict[str, Any]:
+    if not request.endpoint or not current_user.is_authenticated:
+        return {"theme": "auto", "navigation": []}
+    return {"theme": g.get("theme", "auto"), "navigation": navigation.items(current_user)}
+
+
+def _serve_assets(app: Flask) -> None:
+    """Style, script and icons leave the process compressed and cached, without passing through the application."""
+    static = WhiteNoise(app.wsgi_app, root=ROOT / "static", prefix="static/", max_age=YEAR)
+    app.wsgi_app = static  # type: ignore[method-assign]

@@ -1,0 +1,92 @@
+"""What people type to register, sign in and look after their account."""
+
+from ..core.permissions import Role
+from ..web.forms import (
+    CheckField,
+    ChoiceField,
+    EmailField,
+    Form,
+    HiddenField,
+    MoneyField,
+    PasswordField,
+    TextField,
+    VersionField,
+)
+from .models import Theme
+
+NEW_PASSWORD_HINT = "At least 12 characters. Several words are easy to keep."
+
+
+class LoginForm(Form):
+    """The two fields that the contract names."""
+
+    email = EmailField("Email address", autocomplete="username")
+    password = PasswordField("Password", autocomplete="current-password")
+    next = HiddenField()
+
+
+class RegisterForm(Form):
+    """A new customer's account."""
+
+    name = TextField("Full name", max=200, autocomplete="name")
+    email = EmailField("Email address", hint="We send a link to confirm it.")
+    password = PasswordField("Password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+
+
+class ForgotForm(Form):
+    """Where to mail the link."""
+
+    email = EmailField("Email address")
+
+
+class PasswordForm(Form):
+    """A first password, or a new one."""
+
+    password = PasswordField("New password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+
+
+class ChangePasswordForm(Form):
+    """The present password and the new one."""
+
+    old_password = PasswordField("Present password", autocomplete="current-password")
+    password = PasswordField("New password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+
+
+class ThemeForm(Form):
+    """The look."""
+
+    theme = ChoiceField(
+        "How pages look",
+        choices=[(Theme.AUTO, "As my device is set"), (Theme.LIGHT, "Light"), (Theme.DARK, "Dark")],
+        as_radio=True,
+    )
+
+
+class ActForm(Form):
+    """A button that changes something: the request token alone."""
+
+
+class InviteUserForm(Form):
+    """A new user, whom a mail invites."""
+
+    name = TextField("Full name")
+    email = EmailField("Email address")
+    role = ChoiceField("Role", choices=[(Role.AGENT, "Agent"), (Role.ADMIN, "Admin")], as_radio=True)
+    authority = MoneyField(
+        "May approve claims up to", hint="0 means that somebody else approves every claim.", min_minor=0
+    )
+
+
+class UserForm(Form):
+    """What an admin may change about a user."""
+
+    name = TextField("Full name")
+    role = ChoiceField(
+        "Role", choices=[(Role.CUSTOMER, "Customer"), (Role.AGENT, "Agent"), (Role.ADMIN, "Admin")], as_radio=True
+    )
+    authority = MoneyField(
+        "May approve claims up to", hint="0 means that somebody else approves every claim.", min_minor=0
+    )
+    wide_sight = CheckField("Sees every customer, not only their own book", optional=True)
+    active = CheckField("May sign in", optional=True)
+    version = VersionField()

@@ -1,0 +1,116 @@
+"""Users, sessions and links as they are looked up."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, or_, select
+
+from ..core import clock
+from ..core.db import db
+from ..core.errors import NotFound
+from ..core.permissions import Actor, Role
+from .models import Link, LinkPurpose, SignInSession, SignInTry, User
+
+IDLE = {Role.ADMIN: timedelta(minutes=15), Role.AGENT: timedelta(minutes=30), Role.CUSTOMER: timedelta(minutes=30)}
+THROTTLE_WINDOW = timedelta(minutes=5)
+MOST_TRIES = 10
+MOST_TRIES_OF_ADDRESS = 50
+
+
+def hash_token(token: str) -> str:
+    """How a session's token is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find_session(token: str) -> tuple[SignInSession, User] | None:
+    """The live session of a token and its active user, if there is one."""
+    now = clock.now()
+    row = db.session.execute(
+        select(SignInSession, User)
+        .join(User, User.id == SignInSession.user_id)
+        .where(
+            SignInSession.token_hash == hash_token(token),
+            SignInSession.ended_at.is_(None),
+            SignInSession.ends_at > now,
+            User.active,
+        )
+    ).first()
+    if row is None or row[0].seen_at + IDLE[row[1].role] < now:
+        return None
+    return row[0], row[1]
+
+
+def sessions_of(actor: Actor) -> list[SignInSession]:
+    """The live sessions of a user, the newest first."""
+    return list(
+        db.session.scalars(
+            select(SignInSession)
+            .where(
+                SignInSession.user_id == actor.id,
+                SignInSession.ended_at.is_(None),
+                SignInSession.ends_at > clock.now(),
+            )
+            .order_by(SignInSession.id.desc())
+        )
+    )
+
+
+def find_user(email: str) -> User | None:
+    """The user with an e-mail address."""
+    return db.session.scalar(select(User).where(User.email == email.lower()))
+
+
+def get_user(id: int) -> User:
+    """One user."""
+    user = db.session.get(User, id)
+    if user is None:
+        raise NotFound("We cannot find that user.")
+    return user
+
+
+def get_link(id: int, purpose: LinkPurpose) -> tuple[Link, User]:
+    """A link that can still be used, and whose it is."""
+    row = db.session.execute(
+        select(Link, User)
+        .join(User, User.id == Link.user_id)
+        .where(
+            Link.id == id, Link.purpose == purpose, Link.used_at.is_(None), Link.expires_at > clock.now(), User.active
+        )
+    ).first()
+    if row is None:
+        raise NotFound("This link was used already or is too old. Ask for a new one.")
+    return row[0], row[1]
+
+
+def throttled(email: str, address: str, since: datetime) -> bool:
+    """Whether this address has tried this account, or accounts in general, too often."""
+    tries = db.session.execute(
+        select(
+            func.count().filter(SignInTry.email == email),
+            func.count(),
+        ).where(SignInTry.address == address, SignInTry.at > since)
+    ).one()
+    return tries[0] >= MOST_TRIES or tries[1] >= MOST_TRIES_OF_ADDRESS
+
+
+def failures(email: str, since: datetime) -> int:
+    """How often anybody gave a wrong password for an account."""
+    return db.session.scalar(select(func.count()).where(SignInTry.email == email, SignInTry.at > since)) or 0
+
+
+def user_rows(*, q: str = "", role: str = "") -> Select:
+    """Users for the list."""
+    statement = select(User.id, User.name, User.email, User.role, User.active, User.created_at)
+    if q:
+        like = f"%{q.lower()}%"
+        statement = statement.where(or_(User.email.like(like), func.lower(User.name).like(like)))
+    if role:
+        statement = statement.where(User.role == Role(role))
+    return statement
+
+
+def agents() -> list[User]:
+    """Everybody who can have a book of customers."""
+    return list(
+        db.session.scalars(select(User).where(User.role.in_((Role.AGENT, Role.ADMIN)), User.active).order_by(User.name))
+    )

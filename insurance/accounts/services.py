@@ -1,0 +1,316 @@
+"""Registering, confirming, signing in and out, and what an admin does to users."""
+
+import secrets
+from datetime import timedelta
+
+from flask import current_app
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import select, update
+
+from ..core import audit, clock, outbox
+from ..core.db import add, check_version, db, lock, transactional
+from ..core.errors import NotAllowed, NotFound, RuleBroken, TooMany
+from ..core.permissions import SYSTEM, Actor, Role, check_may
+from . import passwords, queries
+from .models import Link, LinkPurpose, SignInSession, SignInTry, Theme, User
+
+SESSION_LIFE = timedelta(hours=12)
+LINK_LIFE = {
+    LinkPurpose.CONFIRM: timedelta(days=2),
+    LinkPurpose.RESET: timedelta(hours=1),
+    LinkPurpose.INVITATION: timedelta(days=14),
+}
+LINK_PATHS = {LinkPurpose.CONFIRM: "confirm", LinkPurpose.RESET: "reset", LinkPurpose.INVITATION: "invitation"}
+WRONG = "The e-mail address or the password is not right."
+
+
+# Links
+
+
+def _signer(purpose: LinkPurpose) -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt=f"link-{purpose}")
+
+
+def link_url(link_id: int) -> str:
+    """The address to mail for a link, from PUBLIC_URL and never from what a request calls itself."""
+    link = db.session.get_one(Link, link_id)
+    token = _signer(link.purpose).dumps(link.id)
+    return f"{current_app.config['PUBLIC_URL']}/{LINK_PATHS[link.purpose]}/{token}"
+
+
+def read_token(token: str, purpose: LinkPurpose) -> int:
+    """The id of the link that a token stands for."""
+    try:
+        return _signer(purpose).loads(token)
+    except BadSignature:
+        raise NotFound("This link is not complete. Copy all of it from the mail.") from None
+
+
+def make_link(user: User, purpose: LinkPurpose) -> Link:
+    """A single-use link for a user; part of the transaction that mails it."""
+    return add(Link(user_id=user.id, purpose=purpose, expires_at=clock.now() + LINK_LIFE[purpose]))
+
+
+def _use(link_id: int, purpose: LinkPurpose) -> User:
+    """Spend a link, once even when it is followed twice at the same time."""
+    lock(Link, link_id)
+    link, user = queries.get_link(link_id, purpose)
+    link.used_at = clock.now()
+    return user
+
+
+# Getting an account
+
+
+def register(*, name: str, email: str, password: str) -> None:
+    """Make a customer's account and mail the link that confirms it. A known address gets a mail that says so."""
+    passwords.check_password(password, email=email, name=name)
+    _register(name=name, email=email, password_hash=passwords.hash_password(password))
+
+
+@transactional
+def _register(*, name: str, email: str, password_hash: str) -> None:
+    known = queries.find_user(email)
+    if known and known.confirmed_at:
+        outbox.enqueue("already_registered", to=email, name=known.name)
+        return
+    # Who has not confirmed may start over: whoever reads the mailbox decides which registration counts.
+    user = known or add(User(email=email, name=name, role=Role.CUSTOMER, created_at=clock.now()))
+    if user.role is Role.CUSTOMER:
+        user.name, user.password_hash = name, password_hash
+    outbox.enqueue("confirm", to=email, name=user.name, link_id=make_link(user, LinkPurpose.CONFIRM).id)
+    audit.record("register", user, label=email, actor=user.actor())
+
+
+@transactional
+def invite(*, email: str, name: str, role: Role, actor: Actor, authority_minor: int = 0) -> User:
+    """Make an account for somebody and mail the link with which they set their password."""
+    check_may(actor, "customer:invite" if role is Role.CUSTOMER else "user:create")
+    if queries.find_user(email):
+        raise RuleBroken("Somebody with this e-mail address has an account already.", "email")
+    user = add(User(email=email.lower(), name=name, role=role, authority_minor=authority_minor, created_at=clock.now()))
+    outbox.enqueue(
+        "invitation", to=email, name=name, invited_by=actor.name, link_id=make_link(user, LinkPurpose.INVITATION).id
+    )
+    audit.record("invite", user, label=email, actor=actor, role=role)
+    return user
+
+
+def accept_invitation(*, link_id: int, password: str) -> User:
+    """Set the first password; following the mailed link has confirmed the address."""
+    _, user = queries.get_link(link_id, LinkPurpose.INVITATION)
+    passwords.check_password(password, email=user.email, name=user.name)
+    return _set_password(link_id, LinkPurpose.INVITATION, passwords.hash_password(password))
+
+
+def reset_password(*, link_id: int, password: str) -> User:
+    """Set a new password and end every session."""
+    _, user = queries.get_link(link_id, LinkPurpose.RESET)
+    passwords.check_password(password, email=user.email, name=user.name)
+    return _set_password(link_id, LinkPurpose.RESET, passwords.hash_password(password))
+
+
+@transactional
+def _set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User:
+    user = _use(link_id, purpose)
+    user.password_hash = password_hash
+    user.confirmed_at = user.confirmed_at or clock.now()
+    _end_sessions(user.id)
+    audit.record(f"{purpose}_password", user, label=user.email, actor=user.actor())
+    return user
+
+
+@transactional
+def ask_for_reset(*, email: str) -> None:
+    """Mail a link to set a new password, if the address has an account; the caller is not told whether."""
+    user = queries.find_user(email)
+    if user and user.active and user.confirmed_at:
+        outbox.enqueue("reset", to=user.email, name=user.name, link_id=make_link(user, LinkPurpose.RESET).id)
+        audit.record("ask_for_reset", user, label=user.email, actor=SYSTEM)
+
+
+@transactional
+def confirm(*, link_id: int) -> User:
+    """The address is theirs: from now on they can sign in."""
+    user = _use(link_id, LinkPurpose.CONFIRM)
+    user.confirmed_at = clock.now()
+    audit.record("confirm", user, label=user.email, actor=user.actor())
+    return user
+
+
+# Signing in and out
+
+
+def sign_in(*, email: str, password: str, address: str, browser: str) -> str:
+    """A new session's token for the right password. Wrong ones are counted, whether the account exists or not."""
+    email = email.lower()
+    since = clock.now() - queries.THROTTLE_WINDOW
+    if queries.throttled(email, address, since):
+        raise TooMany("Too many wrong tries. Wait five minutes, or set a new password.")
+    user = queries.find_user(email)
+    right = passwords.matches(user.password_hash if user else None, password)
+    if user is None or not right or not user.active or not user.confirmed_at:
+        tries = queries.failures(email, since)
+        _count_failure(email, address)
+        if tries >= queries.MOST_TRIES:
+            raise TooMany("Too many wrong tries for this account. Wait five minutes, or set a new password.")
+        raise RuleBroken(WRONG, "password")
+    return open_session(user_id=user.id, address=address, browser=browser)
+
+
+@transactional
+def _count_failure(email: str, address: str) -> None:
+    add(SignInTry(email=email[:254], address=address, at=clock.now()))
+
+
+@transactional
+def open_session(*, user_id: int, address: str, browser: str) -> str:
+    """A new session; its token is known to the browser alone."""
+    token = secrets.token_urlsafe(32)
+    now = clock.now()
+    user = queries.get_user(user_id)
+    add(
+        SignInSession(
+            token_hash=queries.hash_token(token),
+            user_id=user_id,
+            created_at=now,
+            seen_at=now,
+            ends_at=now + SESSION_LIFE,
+            address=address[:60],
+            browser=browser[:200],
+        )
+    )
+    audit.record("sign_in", user, label=user.email, actor=user.actor())
+    return token
+
+
+@transactional
+def touch(session_id: int) -> None:
+    """Note that a session is in use. At most once a minute: the one thing that a GET may write."""
+    db.session.execute(update(SignInSession).where(SignInSession.id == session_id).values(seen_at=clock.now()))
+
+
+@transactional
+def sign_out(*, token: str) -> None:
+    """End the session of a token."""
+    db.session.execute(
+        update(SignInSession)
+        .where(SignInSession.token_hash == queries.hash_token(token), SignInSession.ended_at.is_(None))
+        .values(ended_at=clock.now())
+    )
+
+
+@transactional
+def end_session(*, session_id: int, actor: Actor) -> None:
+    """End one of the actor's own sessions."""
+    session = lock(SignInSession, session_id)
+    if session.user_id != actor.id:
+        raise NotFound("We cannot find that session.")
+    session.ended_at = session.ended_at or clock.now()
+
+
+def _end_sessions(user_id: int, *, but: str = "") -> None:
+    """End a user's sessions, but for the one with a token."""
+    db.session.execute(
+        update(SignInSession)
+        .where(
+            SignInSession.user_id == user_id,
+            SignInSession.ended_at.is_(None),
+            SignInSession.token_hash != queries.hash_token(but),
+        )
+        .values(ended_at=clock.now())
+    )
+
+
+def change_password(*, old: str, new: str, token: str, actor: Actor) -> None:
+    """Change the actor's own password and end their other sessions."""
+    user = queries.get_user(actor.id)  # type: ignore[arg-type]
+    if not passwords.matches(user.password_hash, old):
+        raise RuleBroken("This is not your present password.", "old_password")
+    passwords.check_password(new, email=user.email, name=user.name)
+    _change_password(actor=actor, password_hash=passwords.hash_password(new), token=token)
+
+
+@transactional
+def _change_password(*, password_hash: str, token: str, actor: Actor) -> None:
+    user = lock(User, actor.id)
+    user.password_hash = password_hash
+    _end_sessions(user.id, but=token)
+    audit.record("change_password", user, label=user.email, actor=actor)
+
+
+@transactional
+def set_theme(*, theme: Theme, actor: Actor) -> None:
+    """The look that the actor prefers."""
+    lock(User, actor.id).theme = theme
+
+
+# What an admin does
+
+
+@transactional
+def edit_user(
+    *,
+    user_id: int,
+    version: int,
+    name: str,
+    role: Role,
+    active: bool,
+    wide_sight: bool,
+    authority_minor: int,
+    actor: Actor,
+) -> User:
+    """Change somebody's name, role, authority or right to sign in; it holds from their next request on."""
+    check_may(actor, "user:edit")
+    user = lock(User, user_id)
+    check_version(user, version)
+    if user.id == actor.id and (role is not user.role or not active):
+        raise NotAllowed("You cannot take your own role or access away. Ask another administrator.")
+    before = {key: getattr(user, key) for key in ("name", "role", "active", "wide_sight", "authority_minor")}
+    after = {
+        "name": name,
+        "role": role,
+        "active": active,
+        "wide_sight": wide_sight,
+        "authority_minor": authority_minor,
+    }
+    for key, value in after.items():
+        setattr(user, key, value)
+    user.version += 1
+    if not active or role is not before["role"]:
+        _end_sessions(user.id)
+    audit.record("edit", user, label=user.email, actor=actor, before=before, **after)
+    return user
+
+
+@transactional
+def send_reset(*, user_id: int, actor: Actor) -> None:
+    """Mail somebody the link to set their password; no admin ever sets one."""
+    check_may(actor, "user:edit")
+    user = lock(User, user_id)
+    if user.confirmed_at:
+        outbox.enqueue("reset", to=user.email, name=user.name, link_id=make_link(user, LinkPurpose.RESET).id)
+    else:
+        link = make_link(user, LinkPurpose.INVITATION)
+        outbox.enqueue("invitation", to=user.email, name=user.name, invited_by=actor.name, link_id=link.id)
+    audit.record("send_reset", user, label=user.email, actor=actor)
+
+
+@transactional
+def create_user(*, email: str, name: str, role: Role, authority_minor: int, password_hash: str | None = None) -> str:
+    """For commands: an account, and the one-time address at which its password is set."""
+    if db.session.scalar(select(User.id).where(User.email == email.lower())):
+        raise RuleBroken("Somebody with this e-mail address has an account already.", "email")
+    user = add(
+        User(
+            email=email.lower(),
+            name=name,
+            role=role,
+            authority_minor=authority_minor,
+            password_hash=password_hash,
+            confirmed_at=clock.now() if password_hash else None,
+            created_at=clock.now(),
+        )
+    )
+    audit.record("create", user, label=user.email, actor=SYSTEM, role=role)
+    return link_url(make_link(user, LinkPurpose.INVITATION).id)

@@ -1,0 +1,185 @@
+"""Pages to get an account, sign in and out, and look after it."""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..core.errors import NotFound
+from ..core.permissions import Role
+from ..web.guard import public, requires
+from . import forms, queries, services
+from .models import LinkPurpose, Theme
+from .sign_in import carry, forget, sign_in_token
+
+bp = Blueprint("accounts", __name__)
+
+HOMES = {Role.CUSTOMER: "/portal", Role.AGENT: "/agent", Role.ADMIN: "/admin"}
+
+
+def _inside(address: str | None) -> str:
+    """The address if it leads to a page of this site, else ""."""
+    if not address or not address.startswith("/") or address.startswith(("//", "/\\")):
+        return ""
+    parts = urlsplit(address)
+    return address if not parts.scheme and not parts.netloc and address.isprintable() else ""
+
+
+@bp.get("/login")
+@bp.post("/login")
+@public
+def login() -> ResponseReturnValue:
+    if current_user.is_authenticated and request.method == "GET":
+        return redirect(HOMES[current_user.role])
+    form = forms.LoginForm(next=_inside(request.args.get("next")))
+    if form.validate_on_submit():
+        with form.refusals():
+            token = services.sign_in(
+                email=form.email.data,
+                password=form.password.data,
+                address=request.remote_addr or "",
+                browser=request.user_agent.string,
+            )
+            found = queries.find_session(token)
+            session.clear()  # a new request token for whoever is signed in now
+            home = HOMES[found[1].role] if found else "/"
+            return carry(redirect(_inside(form.next.data) or home, 303), token)  # type: ignore[arg-type]
+    return form.page("accounts/login.html")
+
+
+@bp.post("/logout")
+@public
+def logout() -> ResponseReturnValue:
+    services.sign_out(token=sign_in_token())
+    session.clear()
+    flash("You are signed out.", "ok")
+    return forget(redirect(url_for("accounts.login"), 303))  # type: ignore[arg-type]
+
+
+@bp.get("/register")
+@bp.post("/register")
+@public
+def register() -> ResponseReturnValue:
+    form = forms.RegisterForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.register(name=form.name.data, email=form.email.data, password=form.password.data)
+            session["mailed_to"] = form.email.data
+            return redirect(url_for("accounts.mailed"), 303)
+    return form.page("accounts/register.html")
+
+
+@bp.get("/register/mailed")
+@public
+def mailed() -> ResponseReturnValue:
+    return render_template("accounts/mailed.html", email=session.get("mailed_to", "your address"))
+
+
+@bp.get("/confirm/<token>")
+@bp.post("/confirm/<token>")
+@public
+def confirm(token: str) -> ResponseReturnValue:
+    link_id = services.read_token(token, LinkPurpose.CONFIRM)
+    form = forms.ActForm()
+    if form.validate_on_submit():
+        services.confirm(link_id=link_id)
+        flash("Your address is confirmed. Sign in to go on.", "ok")
+        return redirect(url_for("accounts.login"), 303)
+    _, user = queries.get_link(link_id, LinkPurpose.CONFIRM)
+    return form.page("accounts/confirm.html", email=user.email)
+
+
+@bp.get("/forgot")
+@bp.post("/forgot")
+@public
+def forgot() -> ResponseReturnValue:
+    form = forms.ForgotForm()
+    if form.validate_on_submit():
+        services.ask_for_reset(email=form.email.data)
+        session["mailed_to"] = form.email.data
+        return redirect(url_for("accounts.forgot_mailed"), 303)
+    return form.page("accounts/forgot.html")
+
+
+@bp.get("/forgot/mailed")
+@public
+def forgot_mailed() -> ResponseReturnValue:
+    return render_template("accounts/forgot_mailed.html", email=session.get("mailed_to", "your address"))
+
+
+@bp.get("/reset/<token>")
+@bp.post("/reset/<token>")
+@public
+def reset(token: str) -> ResponseReturnValue:
+    link_id = services.read_token(token, LinkPurpose.RESET)
+    form = forms.PasswordForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.reset_password(link_id=link_id, password=form.password.data)
+            flash("Your new password is set. Sign in with it.", "ok")
+            return redirect(url_for("accounts.login"), 303)
+    _, user = queries.get_link(link_id, LinkPurpose.RESET)
+    return form.page("accounts/password.html", email=user.email, heading="Choose a new password")
+
+
+@bp.get("/invitation/<token>")
+@bp.post("/invitation/<token>")
+@public
+def invitation(token: str) -> ResponseReturnValue:
+    link_id = services.read_token(token, LinkPurpose.INVITATION)
+    form = forms.PasswordForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.accept_invitation(link_id=link_id, password=form.password.data)
+            flash("Your account is ready. Sign in with your new password.", "ok")
+            return redirect(url_for("accounts.login"), 303)
+    _, user = queries.get_link(link_id, LinkPurpose.INVITATION)
+    return form.page("accounts/password.html", email=user.email, heading=f"Welcome, {user.name}")
+
+
+@bp.get("/account")
+@requires("account:use")
+def account() -> ResponseReturnValue:
+    return render_template(
+        "accounts/account.html",
+        user=queries.get_user(current_user.id),
+        sessions=queries.sessions_of(current_user),
+        this_session=queries.hash_token(sign_in_token()),
+        form=forms.ThemeForm(theme=queries.get_user(current_user.id).theme),
+    )
+
+
+@bp.post("/account/theme")
+@requires("account:use")
+def set_theme() -> ResponseReturnValue:
+    form = forms.ThemeForm()
+    if form.validate_on_submit():
+        services.set_theme(theme=Theme(form.theme.data), actor=current_user)
+        flash("Saved. Pages look like this from now on.", "ok")
+    return redirect(url_for("accounts.account"), 303)
+
+
+@bp.get("/account/password")
+@bp.post("/account/password")
+@requires("account:use")
+def change_password() -> ResponseReturnValue:
+    form = forms.ChangePasswordForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_password(
+                old=form.old_password.data, new=form.password.data, token=sign_in_token(), actor=current_user
+            )
+            flash("Your password is changed. Other browsers are signed out.", "ok")
+            return redirect(url_for("accounts.account"), 303)
+    return form.page("accounts/change_password.html")
+
+
+@bp.post("/account/sessions/<int:session_id>/end")
+@requires("account:use")
+def end_session(session_id: int) -> ResponseReturnValue:
+    if not forms.ActForm().validate_on_submit():
+        raise NotFound("We cannot find that session.")
+    services.end_session(session_id=session_id, actor=current_user)
+    flash("That browser is signed out.", "ok")
+    return redirect(url_for("accounts.account"), 303)

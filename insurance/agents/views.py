@@ -1,0 +1,67 @@
+"""The agents' work queue and their search."""
+
+from datetime import date
+
+from flask import Blueprint, current_app, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..billing import queries as billing
+from ..claims import queries as claims
+from ..core import clock
+from ..core.dates import add_months
+from ..customers import queries as customers
+from ..policies import queries as policies
+from ..policies.domain import PolicyStatus
+from ..web.guard import requires
+from ..core.money import Money
+
+bp = Blueprint("agents", __name__)
+
+RENEWAL_DAYS = 30
+SHOWN = 10
+
+
+@bp.get("/agent")
+@requires("agent:use")
+def work_queue() -> ResponseReturnValue:
+    """What to do first: claims to decide, invoices that are late, policies that end soon."""
+    today = clock.today()
+    written = _last_months(today)
+    return render_template(
+        "agent/work_queue.html",
+        in_force=policies.count(current_user, today, PolicyStatus.ACTIVE),
+        quoted=policies.count(current_user, today, PolicyStatus.QUOTED),
+        ending=policies.count(current_user, today, PolicyStatus.ACTIVE, ending_within=RENEWAL_DAYS),
+        overdue=billing.overdue_summary(current_user, today),
+        to_decide=claims.to_decide(current_user, limit=SHOWN),
+        late=billing.overdue_invoices(current_user, today, limit=SHOWN),
+        written=written,
+    )
+
+
+def _last_months(today: date) -> list[tuple[str, Money]]:
+    """The premium written in each of the last twelve months, by the month's short name."""
+    currency = current_app.config["CURRENCY"]
+    first = add_months(today.replace(day=1), -11)
+    written = policies.written_by_month(current_user, first, currency)
+    months = [add_months(first, number) for number in range(12)]
+    return [(f"{month:%b}", written.get(f"{month:%Y-%m}", Money.zero(currency))) for month in months]
+
+
+@bp.get("/agent/search")
+@requires("search:use")
+def search() -> ResponseReturnValue:
+    """Customers, policies, invoices and claims by number or name; a number leads straight to its record."""
+    q = request.args.get("q", "").strip()[:100]
+    found = {
+        "customers": customers.find_some(q, current_user) if q else [],
+        "policies": policies.find_some(q, current_user, clock.today()) if q else [],
+        "invoices": billing.find_some(q, current_user) if q else [],
+        "claims": claims.find_some(q, current_user) if q else [],
+    }
+    hits = sum(map(len, found.values()))
+    if hits == 1:
+        kind, [row] = next((kind, rows) for kind, rows in found.items() if rows)
+        return redirect(f"/{kind}/{row.id}")
+    return render_template("agent/search.html", q=q, hits=hits, **found)

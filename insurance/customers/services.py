@@ -1,0 +1,159 @@
+"""Entering customers, keeping them up to date, inviting them, and linking them to their user."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from ..accounts import services as accounts
+from ..accounts.models import User
+from ..core import audit, clock, numbering
+from ..core.db import add, check_version, db, lock, transactional
+from ..core.errors import Conflict, NotAllowed, RuleBroken
+from ..core.idempotency import once
+from ..core.permissions import Actor, Role, check_may
+from . import queries
+from .domain import search_form
+from .models import Customer, CustomerKind
+
+CONTACT = ("email", "phone", "address")
+
+
+@transactional
+@once(Customer)
+def create(
+    *,
+    name: str,
+    kind: CustomerKind = CustomerKind.PERSON,
+    email: str = "",
+    phone: str = "",
+    address: str = "",
+    birth_on: date | None = None,
+    actor: Actor,
+) -> Customer:
+    """Enter a customer; an agent's go into their own book."""
+    check_may(actor, "customer:create")
+    _check_birth(birth_on)
+    customer = add(
+        Customer(
+            number=numbering.take("CUS"),
+            kind=kind,
+            name=name,
+            search_name=search_form(name),
+            email=email.lower(),
+            phone=phone,
+            address=address,
+            birth_on=birth_on,
+            agent_id=actor.id if actor.role is Role.AGENT else None,
+            created_at=clock.now(),
+        )
+    )
+    audit.record("create", customer, label=customer.number, actor=actor, name=name)
+    return customer
+
+
+@transactional
+def edit(*, customer_id: int, version: int | None = None, actor: Actor, **facts: Any) -> Customer:
+    """Change facts about a customer. A customer changes their own contact facts only."""
+    check_may(actor, "customer:edit_contact" if actor.role is Role.CUSTOMER else "customer:edit")
+    if actor.role is Role.CUSTOMER and not set(facts) <= set(CONTACT):
+        raise NotAllowed("You can change how we reach you. For anything else, call us.")
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    check_version(customer, version)
+    _check_birth(facts.get("birth_on"))
+    before = {key: getattr(customer, key) for key in facts}
+    for key, value in facts.items():
+        setattr(customer, key, value)
+    customer.search_name = search_form(customer.name)
+    customer.version += 1
+    audit.record("edit", customer, label=customer.number, actor=actor, before=before, **facts)
+    return customer
+
+
+@transactional
+def transfer(*, customer_id: int, agent_id: int | None, actor: Actor) -> Customer:
+    """Give a customer to another agent's book, or to none."""
+    check_may(actor, "customer:transfer")
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    agent = lock(User, agent_id) if agent_id else None
+    if agent and (agent.role is Role.CUSTOMER or not agent.active):
+        raise RuleBroken("Choose an agent who can sign in.", "agent_id")
+    before = {"agent_id": customer.agent_id}
+    customer.agent_id = agent_id
+    customer.version += 1
+    audit.record("transfer", customer, label=customer.number, actor=actor, before=before, agent_id=agent_id)
+    return customer
+
+
+@transactional
+def set_active(*, customer_id: int, active: bool, actor: Actor) -> Customer:
+    """Deactivate a customer, or take them back. What hangs on them stays."""
+    check_may(actor, "customer:deactivate")
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    before, customer.active = {"active": customer.active}, active
+    customer.version += 1
+    audit.record("activate" if active else "deactivate", customer, label=customer.number, actor=actor, before=before)
+    return customer
+
+
+@transactional
+def delete(*, customer_id: int, actor: Actor) -> None:
+    """Delete a customer on whom nothing hangs; the database refuses any other."""
+    check_may(actor, "customer:delete")
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    audit.record("delete", customer, label=customer.number, actor=actor, before={"name": customer.name})
+    db.session.delete(customer)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        raise Conflict("This customer has a history, which must be kept. Deactivate the customer instead.") from None
+
+
+@transactional
+def invite(*, customer_id: int, actor: Actor) -> User:
+    """Mail a customer the invitation to the portal."""
+    check_may(actor, "customer:invite")
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    if not customer.email:
+        raise RuleBroken("Enter the customer's e-mail address first.", "email")
+    if customer.user_id:
+        raise Conflict("This customer has an account already.")
+    user = accounts.invite(email=customer.email, name=customer.name, role=Role.CUSTOMER, actor=actor)
+    customer.user_id = user.id
+    audit.record("invite", customer, label=customer.number, actor=actor)
+    return user
+
+
+@transactional
+def link_confirmed(*, user_id: int) -> Customer:
+    """The customer that a user is, once their address is confirmed: the one whom staff have entered with that
+    address, if there is exactly one, else a new one.
+    """
+    user = lock(User, user_id)
+    actor = user.actor()
+    own = queries.find_own(actor)
+    if own:
+        return own
+    entered = db.session.scalars(select(Customer).where(Customer.email == user.email, Customer.user_id.is_(None))).all()
+    customer = (
+        entered[0]
+        if len(entered) == 1
+        else add(
+            Customer(
+                number=numbering.take("CUS"),
+                name=user.name,
+                search_name=search_form(user.name),
+                email=user.email,
+                created_at=clock.now(),
+            )
+        )
+    )
+    customer.user_id = user.id
+    audit.record("link", customer, label=customer.number, actor=actor, user_id=user.id)
+    return customer
+
+
+def _check_birth(birth_on: date | None) -> None:
+    if birth_on and birth_on > clock.today():
+        raise RuleBroken("The date of birth must be in the past.", "birth_on")

@@ -1,0 +1,32 @@
+"""When jobs ran."""
+
+from datetime import date
+
+from sqlalchemy import Select, select
+
+from ..core.db import db
+from .models import JobRun
+
+
+def run_rows() -> Select:
+    """Runs for the list."""
+    return select(
+        JobRun.id, JobRun.name, JobRun.for_day, JobRun.started_at, JobRun.finished_at, JobRun.result
+    )
+
+
+def last_run(name: str) -> JobRun | None:
+    """The latest run of a job that came to its end."""
+    return db.session.scalar(
+        select(JobRun).where(JobRun.name == name, JobRun.finished_at.is_not(None)).order_by(JobRun.id.desc()).limit(1)
+    )
+
+
+def has_run(name: str, day: date) -> bool:
+    """Whether a job has come to its end for a day."""
+    return (
+        db.session.scalar(
+            select(JobRun.id).where(JobRun.name == name, JobRun.for_day == day, JobRun.finished_at.is_not(None)).limit(1)
+        )
+        is not None
+    )

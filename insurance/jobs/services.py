@@ -1,0 +1,36 @@
+"""The nightly run: what a new day brings, step by step, each of them safe to repeat."""
+
+from collections.abc import Callable
+from datetime import date
+
+from ..billing import services as billing
+from ..core import clock
+from ..core.db import add, lock, transactional
+from ..core.permissions import SYSTEM
+from ..payments import services as payments
+from ..policies import services as policies
+from .models import JobRun
+
+
+def run_nightly(on: date, report: Callable[[str], None]) -> None:
+    """Bring every record to a day, and note the run. Broken off, it is simply run again."""
+    run_id = _begin("nightly", on)
+    lines = [
+        f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
+        f"{billing.issue_all_due(on=on, actor=SYSTEM)} invoices issued",
+        f"{payments.apply_all_credit()} accounts had their credit used",
+    ]
+    for line in lines:
+        report(line)
+    _finish(run_id, "; ".join(lines))
+
+
+@transactional
+def _begin(name: str, day: date) -> int:
+    return add(JobRun(name=name, for_day=day, started_at=clock.now())).id
+
+
+@transactional
+def _finish(run_id: int, result: str) -> None:
+    run = lock(JobRun, run_id)
+    run.finished_at, run.result = clock.now(), result

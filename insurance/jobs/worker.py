@@ -1,0 +1,39 @@
+"""The worker: delivers mails, archives documents and runs the nightly job, until it is told to stop."""
+
+import signal
+import threading
+
+from flask import Flask
+
+from ..core import clock
+from ..core.db import db
+from ..documents import services as documents
+from ..messages import services as messages
+from . import queries, services
+
+PAUSE_SECONDS = 1.0
+
+
+def work(app: Flask) -> None:
+    """Work until SIGTERM or Ctrl-C. What is in hand is finished first; a fault is logged and tried again."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    while not stop.is_set():
+        with app.app_context():
+            try:
+                busy = round_of_work(app)
+            except Exception:
+                app.logger.exception("worker: a round failed")
+                busy = False
+            db.session.remove()
+        if not busy:
+            stop.wait(PAUSE_SECONDS)
+
+
+def round_of_work(app: Flask) -> bool:
+    """Do what is due; whether anything was."""
+    today = clock.today()
+    if not queries.has_run("nightly", today):
+        services.run_nightly(today, app.logger.info)
+    return bool(messages.deliver_due() + documents.archive_due())

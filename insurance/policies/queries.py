@@ -1,0 +1,110 @@
+"""Policies, as far as the actor may see them."""
+
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import Row, Select, func, or_, select
+
+from ..core import clock
+from ..core.db import db
+from ..core.errors import NotFound
+from ..core.money import Money
+from ..core.permissions import Actor
+from ..customers import queries as customers
+from ..customers.models import Customer
+from ..products.models import Product, ProductVersion
+from .domain import PolicyStatus
+from .models import Policy, PolicyTransaction, status_on
+
+
+def policy_rows(
+    actor: Actor, day: date, *, q: str = "", status: str = "", customer_id: int | None = None, ending_within: int = 0
+) -> Select:
+    """Policies for lists, with their status on a day."""
+    statement = (
+        select(
+            Policy.id,
+            Policy.number,
+            Policy.customer_id,
+            Customer.name.label("customer_name"),
+            Customer.search_name,
+            Product.name.label("product_name"),
+            Policy.policy_type,
+            Policy.start_on,
+            Policy.end_on,
+            Policy.premium_minor,
+            Policy.coverage_minor,
+            Policy.currency,
+            status_on(day).label("status"),
+        )
+        .join(Customer, Customer.id == Policy.customer_id)
+        .join(ProductVersion, ProductVersion.id == Policy.product_version_id)
+        .join(Product, Product.id == ProductVersion.product_id)
+        .where(customers.sight(actor))
+    )
+    if q:
+        statement = statement.where(or_(Policy.number == q.upper(), customers.matches(q)))
+    if status:
+        statement = statement.where(status_on(day) == PolicyStatus(status))
+    if customer_id:
+        statement = statement.where(Policy.customer_id == customer_id)
+    if ending_within:
+        statement = statement.where(
+            status_on(day) == PolicyStatus.ACTIVE, Policy.end_on <= day + timedelta(days=ending_within)
+        )
+    return statement
+
+
+def get_policy(id: int, actor: Actor) -> Policy:
+    """One policy in sight."""
+    policy = db.session.scalar(
+        select(Policy).join(Customer, Customer.id == Policy.customer_id).where(Policy.id == id, customers.sight(actor))
+    )
+    if policy is None:
+        raise NotFound("We cannot find that policy.")
+    return policy
+
+
+def find_some(q: str, actor: Actor, day: date, most: int = 20) -> list[Row]:
+    """The first few policies that a search finds, the newest first."""
+    return list(db.session.execute(policy_rows(actor, day, q=q).order_by(Policy.id.desc()).limit(most)))
+
+
+def transactions(policy_id: int) -> list[PolicyTransaction]:
+    """A policy's transactions, the oldest first."""
+    return list(
+        db.session.scalars(
+            select(PolicyTransaction).where(PolicyTransaction.policy_id == policy_id).order_by(PolicyTransaction.number)
+        )
+    )
+
+
+def count(actor: Actor, day: date, status: PolicyStatus, *, ending_within: int | None = None) -> int:
+    """How many policies have a status on a day; with `ending_within`, only those whose cover ends in so many days."""
+    statement = (
+        select(func.count())
+        .select_from(Policy)
+        .join(Customer, Customer.id == Policy.customer_id)
+        .where(customers.sight(actor), status_on(day) == status)
+    )
+    if ending_within is not None:
+        statement = statement.where(Policy.end_on <= day + timedelta(days=ending_within))
+    return db.session.scalar(statement) or 0
+
+
+def written_by_month(actor: Actor, first: date, currency: str) -> dict[str, Money]:
+    """The premium of the transactions recorded in each month since `first`, by "2026-11"."""
+    rows = db.session.execute(
+        select(PolicyTransaction.recorded_at, PolicyTransaction.premium_minor)
+        .join(Policy, Policy.id == PolicyTransaction.policy_id)
+        .join(Customer, Customer.id == Policy.customer_id)
+        .where(
+            customers.sight(actor),
+            PolicyTransaction.currency == currency,
+            PolicyTransaction.recorded_at >= datetime.combine(first, time.min, clock.zone()),
+        )
+    )
+    written: dict[str, Money] = {}
+    for recorded_at, minor in rows:
+        month = recorded_at.astimezone(clock.zone()).strftime("%Y-%m")
+        written[month] = written.get(month, Money.zero(currency)) + Money(minor, currency)
+    return written

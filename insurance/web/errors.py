@@ -1,0 +1,69 @@
+"""What people see when something is refused or goes wrong."""
+
+from flask import Flask, current_app, g, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from ..core.errors import Refusal
+
+HEADINGS = {
+    400: "We could not read that",
+    401: "Sign in first",
+    403: "You may not do this",
+    404: "We cannot find that page",
+    405: "This page is not used like that",
+    409: "This has changed in the meantime",
+    413: "That is too large",
+    422: "That cannot be done",
+    429: "Too many tries",
+    500: "Something went wrong on our side",
+}
+MESSAGES = {
+    400: "Go back, check what you entered and send it again.",
+    404: "Check the address, or go to your home page. Perhaps the record is not yours to see.",
+    405: "Go back and use the buttons on the page.",
+    413: "Each file may have 10 MB. Send fewer or smaller files at once.",
+    500: "Nothing was changed. Try again; if it happens again, call us.",
+}
+
+
+def register(app: Flask) -> None:
+    """Give refusals, HTTP errors and faults their page."""
+    app.register_error_handler(Refusal, _refusal)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _fault)
+
+
+def _refusal(error: Refusal) -> ResponseReturnValue:
+    return _page(error.status, error.message)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.code is None or error.code < 400:
+        return error
+    message = (error.description if isinstance(error, CSRFError) else None) or MESSAGES.get(error.code, MESSAGES[400])
+    return _page(error.code, message)
+
+
+def _fault(error: Exception) -> ResponseReturnValue:
+    current_app.logger.exception("fault", exc_info=error)
+    return _page(500, MESSAGES[500], shell="public")
+
+
+def _page(code: int, message: str, shell: str | None = None) -> ResponseReturnValue:
+    heading = HEADINGS.get(code, HEADINGS[400])
+    # An unknown address may be hit by programs: the page asks the database for no more than it must.
+    public = shell or (None if request.endpoint and current_user.is_authenticated else "public")
+    return (
+        render_template(
+            "errors/error.html",
+            code=code,
+            heading=heading,
+            message=message,
+            reference=g.get("request_id", "") if code >= 500 else "",
+            **({"shell": public} if public else {}),
+        ),
+        code,
+    )

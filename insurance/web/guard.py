@@ -1,0 +1,97 @@
+"""The guard: every endpoint says who may use it, or the application does not start; nobody else gets in."""
+
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..core.permissions import EVERY_PERMISSION, check_may
+
+V = TypeVar("V", bound=Callable)
+
+PUBLIC = "public"
+STATIC = {"static", "bootstrap.static"}
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def requires(permission: str) -> Callable[[V], V]:
+    """Let only those through whose role has the permission."""
+    if permission not in EVERY_PERMISSION:
+        raise LookupError(f"unknown permission {permission}")
+
+    def mark(view: V) -> V:
+        view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def public(view: V) -> V:
+    """Let everybody through."""
+    view.permission = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def permission_of(app: Flask, endpoint: str) -> str:
+    """What an endpoint asks for; "" if it does not say."""
+    return PUBLIC if endpoint in STATIC else getattr(app.view_functions[endpoint], "permission", "")
+
+
+def install(app: Flask) -> None:
+    """Put the guard before every request. Comes last, when all endpoints are there."""
+    unmarked = sorted(endpoint for endpoint in app.view_functions if not permission_of(app, endpoint))
+    if unmarked:
+        raise RuntimeError(f"endpoints without a permission: {', '.join(unmarked)}")
+    app.before_request(_check)
+    app.after_request(_protect)
+
+
+def _check() -> ResponseReturnValue | None:
+    g.request_id = _request_id()
+    if _unreadable(request.full_path):
+        abort(400)
+    if request.endpoint is None:
+        return None
+    permission = permission_of(current_app, request.endpoint)  # type: ignore[arg-type]
+    if permission == PUBLIC:
+        return None
+    if not current_user.is_authenticated:
+        seen = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("accounts.login", next=seen), 303)
+    check_may(current_user, permission)
+    return None
+
+
+def _request_id() -> str:
+    """The proxy's id where it gave a plain one, so that one id runs through all logs."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
+
+
+def _unreadable(text: str) -> bool:
+    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _protect(response: Response) -> Response:
+    for header, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(header, value)
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    if request.endpoint not in STATIC and current_user.is_authenticated:
+        response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Request-ID"] = g.get("request_id", "")
+    return response

@@ -1,0 +1,59 @@
+"""The main menu of each role."""
+
+from dataclasses import dataclass
+
+from flask import request
+
+from ..core.permissions import Actor, Role
+
+MENUS: dict[Role, list[tuple[str, str, str]]] = {
+    Role.CUSTOMER: [
+        ("/portal", "house-door", "Home"),
+        ("/portal/policies", "file-earmark-text", "Policies"),
+        ("/portal/claims", "clipboard2-pulse", "Claims"),
+        ("/portal/payments", "credit-card", "Payments"),
+        ("/portal/documents", "folder", "Documents"),
+    ],
+    Role.AGENT: [
+        ("/agent", "list-check", "Work queue"),
+        ("/customers", "people", "Customers"),
+        ("/policies?status=quoted", "calculator", "Quotes"),
+        ("/policies", "file-earmark-text", "Policies"),
+        ("/invoices", "receipt", "Invoices"),
+        ("/payments", "cash-coin", "Payments"),
+        ("/claims", "clipboard2-pulse", "Claims"),
+    ],
+    Role.ADMIN: [
+        ("/admin", "speedometer2", "Overview"),
+        ("/customers", "people", "Customers"),
+        ("/policies", "file-earmark-text", "Policies"),
+        ("/invoices", "receipt", "Invoices"),
+        ("/payments", "cash-coin", "Payments"),
+        ("/claims", "clipboard2-pulse", "Claims"),
+        ("/admin/users", "person-gear", "Users"),
+        ("/admin/products", "box-seam", "Products"),
+        ("/admin/outbox", "envelope", "Outbox"),
+        ("/admin/jobs", "clock-history", "Jobs"),
+        ("/admin/audit", "journal-text", "Audit"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One entry of the menu."""
+
+    href: str
+    icon: str
+    label: str
+    current: bool
+    count: int | None = None
+
+
+def items(actor: Actor) -> list[NavItem]:
+    """The actor's menu; the entry that leads nearest to the page in hand is the current one."""
+    menu = MENUS[actor.role]
+    here = request.full_path.rstrip("?")
+    leading = [href for href, _, _ in menu if here == href or here.startswith((f"{href}/", f"{href}?", f"{href}&"))]
+    nearest = max(leading, key=len, default="")
+    return [NavItem(href, icon, label, href == nearest) for href, icon, label in menu]
