@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from dotenv import load_dotenv
 
+from insurance.core.money import Money
+
 ROOT = Path(__file__).parent
 
 
@@ -15,9 +17,18 @@ class UnsafeConfiguration(Exception):
     """Production was asked to start with a value that is missing or unsafe."""
 
 
-def read() -> dict:
+NAMES = (
+    "APP_ENV SECRET_KEY DATABASE_URL PUBLIC_URL TRUSTED_HOSTS DATA_DIR MAIL_SERVER MAIL_PORT MAIL_USERNAME MAIL_PASSWORD "
+    "MAIL_USE_TLS MAIL_DEFAULT_SENDER BUSINESS_TIMEZONE BUSINESS_DATE CURRENCY DEMO_PASSWORD COMPANY_NAME COMPANY_PHONE "
+    "COMPANY_ADDRESS PAYOUT_LIMIT HOST PORT"
+).split()
+"""The variables that are read."""
+
+
+def read(env_file: Path | None = ROOT / ".env") -> dict:
     """The settings as Flask wants them; in production, refuse what is missing or unsafe and say which."""
-    load_dotenv(ROOT / ".env")
+    if env_file:
+        load_dotenv(env_file)
     env = os.environ.get
     data_dir = Path(env("DATA_DIR") or ROOT / "instance").resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -44,7 +55,7 @@ def read() -> dict:
         "COMPANY_NAME": env("COMPANY_NAME", "Harbor Mutual"),
         "COMPANY_PHONE": env("COMPANY_PHONE", "1-800-555-0142"),
         "COMPANY_ADDRESS": env("COMPANY_ADDRESS", "1 Harbor Square, Example City"),
-        "PAYOUT_LIMIT_MINOR": int(env("PAYOUT_LIMIT_MINOR", "1000000")),
+        "PAYOUT_LIMIT_MINOR": _minor(env("PAYOUT_LIMIT", "10000"), env("CURRENCY", "USD")),
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,
@@ -60,6 +71,10 @@ def read() -> dict:
     if app_env == "production":
         _refuse_unsafe(settings)
     return settings
+
+
+def _minor(amount: str, currency: str) -> int:
+    return Money.parse(amount, currency).minor
 
 
 def _database_url(url: str) -> str:

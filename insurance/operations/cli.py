@@ -1,0 +1,208 @@
+"""The commands of `flask --app wsgi …`."""
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from ..accounts import services as accounts
+from ..core import clock
+from ..core.dates import parse_date
+from ..core.errors import Refusal
+from ..core.lifecycle import Lifecycle
+from ..core.money import Money
+from ..core.permissions import Role
+from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
+from ..claims.domain import CLAIM_LIFECYCLE
+from ..demo import portfolio
+from ..jobs import services as jobs
+from ..jobs import worker
+from ..messages import services as messages
+from ..payments.domain import PAYMENT_LIFECYCLE
+from ..policies.domain import POLICY_LIFECYCLE
+from ..products import queries as product_queries
+from ..products import services as products
+from ..products.domain import rate
+from . import cases, verify
+
+LIFECYCLES: list[Lifecycle] = [
+    POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, CLAIM_LIFECYCLE, DISBURSEMENT_LIFECYCLE,
+]  # fmt: skip
+DEFAULT_AUTHORITY = {Role.ADMIN: "50000.00", Role.AGENT: "5000.00", Role.CUSTOMER: "0.00"}
+
+
+class Day(click.ParamType):
+    """A day in ISO form."""
+
+    name = "date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read it, or say what is wrong."""
+        if isinstance(value, date):
+            return value
+        try:
+            return parse_date(str(value))
+        except Refusal as error:
+            self.fail(error.message, param, ctx)
+
+
+def register(app: Flask) -> None:
+    """Add the commands to the application."""
+    for group in (products_group, users_group, jobs_group, outbox_group, demo_group, docs_group):
+        app.cli.add_command(group)
+    for command in (verify_command, cases_command, rate_command):
+        app.cli.add_command(command)
+
+
+products_group = AppGroup("products", help="Products.")
+
+
+@products_group.command("load")
+def load_products() -> None:
+    """Publish the products that ship."""
+    published = products.publish_shipped()
+    click.echo("\n".join(f"published {name}" for name in published) or "every product is published")
+
+
+users_group = AppGroup("users", help="Users.")
+
+
+@users_group.command("create")
+@click.option("--email", required=True)
+@click.option("--role", type=click.Choice([role for role in Role if role is not Role.SYSTEM]), required=True)
+@click.option("--name", default="")
+def create_user(email: str, role: str, name: str) -> None:
+    """Make a user and print the one-time link with which they set their password."""
+    currency = current_app.config["CURRENCY"]
+    limit = Money.parse(DEFAULT_AUTHORITY[Role(role)].split(".")[0], currency)
+    try:
+        url = accounts.create_user(
+            email=email, name=name or email.partition("@")[0], role=Role(role), authority_minor=limit.minor
+        )
+    except Refusal as error:
+        raise click.ClickException(error.message) from error
+    click.echo(url)
+
+
+jobs_group = AppGroup("jobs", help="What runs by itself.")
+
+
+@jobs_group.command("nightly")
+@click.option("--on", type=Day(), default=None, help="The day to act on; today if left out.")
+def nightly(on: date | None) -> None:
+    """Bring every record to a day: statuses, quotes, invoices."""
+    day = on or clock.today()
+    with clock.at(day):
+        jobs.run_nightly(day, click.echo)
+
+
+@jobs_group.command("worker")
+def run_worker() -> None:
+    """Deliver mails and run what is due, until stopped."""
+    worker.work(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+outbox_group = AppGroup("outbox", help="Mails.")
+
+
+@outbox_group.command("send")
+def send_outbox() -> None:
+    """Deliver what is due now, and end."""
+    sent = 0
+    while batch := messages.deliver_due():
+        sent += batch
+    click.echo(f"{sent} mails handled")
+
+
+demo_group = AppGroup("demo", help="A believable portfolio.")
+
+
+@demo_group.command("load")
+@click.option("--policies", type=click.IntRange(10, 1_000_000), default=60, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--if-empty", is_flag=True, help="Only into a database without users.")
+def load_demo(policies: int, seed: int, if_empty: bool) -> None:
+    """Load customers, policies of every status, invoices, payments and claims, and print the sign-ins."""
+    if current_app.config["APP_ENV"] == "production":
+        raise click.ClickException("Demo data has no place in production.")
+    try:
+        loaded = portfolio.load(policies=policies, seed=seed, if_empty=if_empty)
+    except Refusal as error:
+        raise click.ClickException(error.message) from error
+    if not loaded:
+        click.echo("the database has users already: nothing loaded")
+    click.echo(portfolio.sign_ins())
+
+
+docs_group = AppGroup("docs", help="Generated documentation.")
+
+
+@docs_group.command("lifecycles")
+def lifecycles() -> None:
+    """Print docs/lifecycles.md."""
+    click.echo("# Lifecycles\n\nGenerated by `make docs` from the tables that the system itself goes by.")
+    for lifecycle in LIFECYCLES:
+        click.echo(f"\n## {lifecycle.name.capitalize()}\n\n{lifecycle.markdown()}")
+
+
+@click.command("verify")
+@click.option("--json", "as_json", is_flag=True)
+@with_appcontext
+def verify_command(as_json: bool) -> None:
+    """Check every invariant; exit 1 if one is violated."""
+    results = verify.run()
+    if as_json:
+        click.echo(json.dumps([{"invariant": result.name, "violations": result.violations} for result in results], indent=2))
+    else:
+        for result in results:
+            click.echo(f"{'ok  ' if not result.violations else 'FAIL'} {result.name}")
+            for violation in result.violations:
+                click.echo(f"     {violation}")
+    sys.exit(1 if any(result.violations for result in results) else 0)
+
+
+@click.command("cases")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@with_appcontext
+def cases_command(file: Path) -> None:
+    """Compute the numeric cases of a file with the system's own rules and compare."""
+    try:
+        report = cases.run(cases.read(file.read_text(encoding="utf-8")))
+    except (Refusal, ValueError) as error:
+        raise click.ClickException(f"{file} cannot be read: {error}") from error
+    click.echo(report.text())
+    sys.exit(1 if report.failed else 0)
+
+
+@click.command("rate")
+@click.argument("product")
+@click.argument("answers", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--on", type=Day(), default=None, help="The first day of cover; today if left out.")
+@with_appcontext
+def rate_command(product: str, answers: Path, on: date | None) -> None:
+    """Print premium and worksheet as JSON."""
+    day = on or clock.today()
+    try:
+        given = json.loads(answers.read_text(encoding="utf-8"), parse_float=str)
+        rating = rate(product_queries.version_on(product, day).definition, given, day)
+    except Refusal as error:
+        raise click.ClickException(f"{error.field}: {error.message}" if error.field else error.message) from error
+    except ValueError as error:
+        raise click.ClickException(f"{answers} cannot be read: {error}") from error
+    click.echo(
+        json.dumps(
+            {
+                "premium": str(rating.premium),
+                "tax": str(rating.tax),
+                "fee": str(rating.fee),
+                "currency": rating.premium.currency,
+                "worksheet": rating.worksheet_dicts(),
+                "referrals": list(rating.referrals),
+            },
+            indent=2,
+        )
+    )

