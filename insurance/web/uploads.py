@@ -77,16 +77,16 @@ def _clean_image(data: bytes, name: str) -> bytes:
     try:
         with Image.open(BytesIO(data), formats=["JPEG", "PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
-                raise RuleBroken(f"{name} must have {MOST_PIXELS // 1_000_000} megapixels or fewer")
+                raise Image.DecompressionBombError
             file_format = image.format
             pixels = ImageOps.exif_transpose(image)
             if file_format == "PNG" and pixels.has_transparency_data:
                 pixels = pixels.convert("RGBA")
             elif pixels.mode != "L":
                 pixels = pixels.convert("RGB")
-    except RuleBroken:
-        raise
-    except (Exception, Image.DecompressionBombWarning) as error:  # decoders raise whatever they like on bad bytes
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise RuleBroken(f"{name} must have {MOST_PIXELS // 1_000_000} megapixels or fewer") from error
+    except Exception as error:  # decoders raise whatever they like on bad bytes
         raise _unreadable(name) from error
     pixels.info.clear()
     out = BytesIO()

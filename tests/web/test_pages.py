@@ -4,6 +4,7 @@ import csv
 import os
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
+from itertools import chain
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -140,7 +141,7 @@ def test_walking_there_and_back_shows_every_row_once_and_in_order_despite_ties(a
     _launch(60)
     there = _walk(app, _listing(app, sort=sort), "next_href")
     assert [len(page.rows) for page in there] == [25, 25, 10]
-    assert sum(map(_ids, there), []) == _in_order(sort)
+    assert list(chain.from_iterable(map(_ids, there))) == _in_order(sort)
     back = _walk(app, there[-1], "previous_href")
     assert [_ids(page) for page in back] == [_ids(page) for page in reversed(there)]
 
@@ -218,26 +219,26 @@ def test_cells_are_in_words_and_the_first_one_links_to_the_record(app):
 
 
 @pytest.mark.parametrize(
-    "query",
+    "address",
     [
-        "sort=colour",
-        "sort=--name",
-        "sort=status",
-        "after=nonsense",
-        "before=WzEsMl0",
-        "after=%00",
-        "status=flying",
-        "status=%00",
-        "q=%00",
-        "q=" + "x" * 201,
-        "q=" + "x" * 5000,
+        "/boats?sort=colour",
+        "/boats?sort=--name",
+        "/boats?sort=status",
+        "/boats?after=nonsense",
+        "/boats?before=WzEsMl0",
+        "/boats?after=%00",
+        "/boats?status=flying",
+        "/boats?status=%00",
+        "/boats?q=%00",
+        "/boats?q=" + "x" * 201,
+        "/boats?q=" + "x" * 5000,
+        "/boats.csv?sort=colour",
+        "/boats.csv?status=flying",
+        "/boats.csv?q=%00",
     ],
 )
-@pytest.mark.parametrize("path", ["/boats", "/boats.csv"])
-def test_what_the_address_cannot_mean_is_refused_in_words(app, path, query):
-    if path == "/boats.csv" and ("after" in query or "before" in query):
-        pytest.skip("a file has no pages")
-    answer = app.test_client().get(f"{path}?{query}")
+def test_what_the_address_cannot_mean_is_refused_in_words(app, address):
+    answer = app.test_client().get(address)
     assert answer.status_code == 400
     assert answer.text.endswith(".")
 
