@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import Row, Select, case, func, or_, select
 
 from ..core import clock
 from ..core.db import db
@@ -67,6 +67,17 @@ def get_policy(id: int, actor: Actor) -> Policy:
 def find_some(q: str, actor: Actor, day: date, most: int = 20) -> list[Row]:
     """The first few policies that a search finds, the newest first."""
     return list(db.session.execute(policy_rows(actor, day, q=q).order_by(Policy.id.desc()).limit(most)))
+
+
+def cards(actor: Actor, day: date, limit: int) -> list[Row]:
+    """The actor's own policies for the portal: what runs or starts comes first, then the latest."""
+    status = status_on(day)
+    rows = db.session.execute(
+        policy_rows(actor, day)
+        .order_by(case((status.in_((PolicyStatus.ACTIVE, PolicyStatus.PENDING)), 0), else_=1), Policy.id.desc())
+        .limit(limit)
+    )
+    return list(rows)
 
 
 def transactions(policy_id: int) -> list[PolicyTransaction]:
