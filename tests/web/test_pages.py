@@ -1,7 +1,6 @@
 """Lists: every row once, in order, whatever the column, the direction and the database."""
 
 import csv
-import os
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from itertools import chain
@@ -19,6 +18,7 @@ from insurance.core.money import Money
 from insurance.core.words import Words
 from insurance.web import filters
 from insurance.web.pages import Choice, Col, ListPage, plain
+from tests import postgres
 
 metadata = MetaData()
 boats = Table(
@@ -51,15 +51,24 @@ BOATS = ListPage(
     key=boats.c.id,
     empty="No boats yet.",
 )
-DATABASES = ["sqlite://", *filter(None, [os.environ.get("TEST_POSTGRES_URL")])]
+DATABASES = ["sqlite", "postgresql"] if postgres.available() else ["sqlite"]
 SORTS = ["name", "built_on", "seen_at", "price"]
 
 
-@pytest.fixture(params=DATABASES, ids=lambda url: url.partition(":")[0])
-def app(request):
+@pytest.fixture(params=DATABASES, scope="module")
+def database_url(request):
+    if request.param == "sqlite":
+        yield "sqlite://"
+        return
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def app(database_url):
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=request.param, BUSINESS_TIMEZONE=ZoneInfo("UTC"), BUSINESS_DATE=None
+        SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=database_url, BUSINESS_TIMEZONE=ZoneInfo("UTC"), BUSINESS_DATE=None
     )
     db.init_app(app)
     filters.register(app)
