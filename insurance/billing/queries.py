@@ -1,0 +1,262 @@
+"""Invoices and accounts, as far as the actor may see them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+
+from ..core import clock
+from ..core.db import db
+from ..core.errors import NotFound
+from ..core.money import Money
+from ..core.permissions import Actor
+from ..core.words import Words
+from ..customers import queries as customers
+from ..customers.models import Customer
+from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, is_overdue
+from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
+
+OVERDUE = "overdue"
+CHUNK = 500
+
+
+def words(status: InvoiceStatus, due_on: date) -> Words:
+    """How an invoice's state is said today: overdue is no status but follows from the day."""
+    return OVERDUE_WORDS if is_overdue(status, due_on, clock.today()) else INVOICE_WORDS[status]
+
+
+def _overdue(day: date) -> ColumnElement[bool]:
+    return Invoice.status.in_(OPEN) & (Invoice.due_on < day)
+
+
+def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
+    """Invoices for lists."""
+    statement = _in_sight(
+        actor,
+        Invoice.id,
+        Invoice.number,
+        Invoice.issued_on,
+        Invoice.due_on,
+        Invoice.total_minor,
+        Invoice.paid_minor,
+        Invoice.currency,
+        Invoice.status,
+        Invoice.instalment,
+        Invoice.instalments,
+        BillingAccount.policy_number,
+        BillingAccount.customer_id,
+        Customer.name.label("customer_name"),
+    )
+    if q:
+        statement = statement.where(
+            or_(Invoice.number == q.upper(), BillingAccount.policy_number == q.upper(), customers.matches(q))
+        )
+    if status == OVERDUE:
+        statement = statement.where(_overdue(clock.today()))
+    elif status:
+        statement = statement.where(Invoice.status == InvoiceStatus(status))
+    return statement
+
+
+def _in_sight(actor: Actor, *columns: Any) -> Select:
+    return (
+        select(*columns)
+        .select_from(Invoice)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .join(Customer, Customer.id == BillingAccount.customer_id)
+        .where(customers.sight(actor))
+    )
+
+
+def find_some(q: str, actor: Actor, most: int = 20) -> list[Row]:
+    """The first few invoices that a search finds, the newest first."""
+    return list(db.session.execute(invoice_rows(actor, q=q).order_by(Invoice.id.desc()).limit(most)))
+
+
+def get_invoice(id: int, actor: Actor) -> tuple[Invoice, BillingAccount]:
+    """One invoice in sight, and its account."""
+    row = db.session.execute(_in_sight(actor, Invoice, BillingAccount).where(Invoice.id == id)).first()
+    if row is None:
+        raise NotFound("We cannot find that invoice.")
+    return row[0], row[1]
+
+
+def get_account(id: int, actor: Actor) -> BillingAccount:
+    """One billing account in sight."""
+    account = db.session.scalar(
+        select(BillingAccount)
+        .join(Customer, Customer.id == BillingAccount.customer_id)
+        .where(BillingAccount.id == id, customers.sight(actor))
+    )
+    if account is None:
+        raise NotFound("We cannot find that account.")
+    return account
+
+
+@dataclass(frozen=True)
+class InvoiceView:
+    """An invoice on the page of something else."""
+
+    id: int
+    number: str
+    due_on: date
+    total: Money
+    open: Money
+    words: Words
+    document_id: int
+    instalment: int
+    instalments: int
+
+
+def _view(invoice: Invoice) -> InvoiceView:
+    return InvoiceView(
+        id=invoice.id,
+        number=invoice.number,
+        due_on=invoice.due_on,
+        total=invoice.total,
+        open=invoice.open,
+        words=words(invoice.status, invoice.due_on),
+        document_id=invoice.document_id,
+        instalment=invoice.instalment,
+        instalments=invoice.instalments,
+    )
+
+
+def invoices_of(account_id: int) -> list[InvoiceView]:
+    """The invoices of an account whose owner is in sight already, the newest first."""
+    rows = db.session.scalars(select(Invoice).where(Invoice.account_id == account_id).order_by(Invoice.id.desc()))
+    return [_view(invoice) for invoice in rows]
+
+
+def open_invoices_of_customer(customer_id: int) -> list[InvoiceView]:
+    """The open invoices of a customer who is in sight already, the oldest due first."""
+    rows = db.session.scalars(
+        select(Invoice)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .where(BillingAccount.customer_id == customer_id, Invoice.status.in_(OPEN))
+        .order_by(Invoice.due_on, Invoice.id)
+        .limit(50)
+    )
+    return [_view(invoice) for invoice in rows]
+
+
+def open_invoices(account_id: int) -> list[Invoice]:
+    """What is open on an account, the oldest due first."""
+    return list(
+        db.session.scalars(
+            select(Invoice)
+            .where(Invoice.account_id == account_id, Invoice.status.in_(OPEN))
+            .order_by(Invoice.due_on, Invoice.id)
+        )
+    )
+
+
+def due_now(actor: Actor, day: date) -> list[Row]:
+    """The open invoices in sight that are issued, the oldest due first: what a customer is asked to pay."""
+    statement = invoice_rows(actor).where(Invoice.status.in_(OPEN), Invoice.issued_on <= day)
+    return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(10)))
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """How many invoices are overdue, and what is open on them."""
+
+    count: int
+    amount: Money
+
+
+def overdue_summary(actor: Actor, day: date) -> Overdue:
+    """What is overdue in the actor's sight, in the currency of the business."""
+    currency = current_app.config["CURRENCY"]
+    count, minor = db.session.execute(
+        _in_sight(actor, func.count(), func.coalesce(func.sum(Invoice.total_minor - Invoice.paid_minor), 0)).where(
+            _overdue(day), Invoice.currency == currency
+        )
+    ).one()
+    return Overdue(count, Money(int(minor), currency))
+
+
+def overdue_invoices(actor: Actor, day: date, limit: int) -> list[Row]:
+    """The invoices that have been late for longest."""
+    statement = invoice_rows(actor).where(_overdue(day))
+    return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(limit)))
+
+
+# Items
+
+
+def items_of(account_id: int) -> list[BillingItem]:
+    """Everything that an account has to pay, in order."""
+    return list(
+        db.session.scalars(
+            select(BillingItem)
+            .where(BillingItem.account_id == account_id)
+            .order_by(BillingItem.instalment, BillingItem.id)
+        )
+    )
+
+
+def _not_billed(on: date) -> Select:
+    return (
+        select(BillingItem)
+        .outerjoin(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
+        .where(BillingItem.bills_on <= on, InvoiceLine.item_id.is_(None))
+    )
+
+
+def items_to_bill(account_id: int, on: date) -> list[BillingItem]:
+    """The items of an account that bill by a day and stand on no invoice yet, by instalment."""
+    statement = _not_billed(on).where(BillingItem.account_id == account_id)
+    return list(db.session.scalars(statement.order_by(BillingItem.instalment, BillingItem.id)))
+
+
+def accounts_to_bill(on: date) -> Iterator[int]:
+    """The accounts with something to bill by a day, chunk by chunk."""
+    last = 0
+    while True:
+        chunk = db.session.scalars(
+            _not_billed(on)
+            .with_only_columns(BillingItem.account_id)
+            .where(BillingItem.account_id > last)
+            .distinct()
+            .order_by(BillingItem.account_id)
+            .limit(CHUNK)
+        ).all()
+        yield from chunk
+        if len(chunk) < CHUNK:
+            return
+        last = chunk[-1]
+
+
+def items_on(invoice_id: int) -> list[BillingItem]:
+    """What an invoice demands."""
+    return list(
+        db.session.scalars(
+            select(BillingItem)
+            .join(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
+            .where(InvoiceLine.invoice_id == invoice_id)
+            .order_by(BillingItem.id)
+        )
+    )
+
+
+def still_to_bill(account_id: int) -> list[Row]:
+    """The instalments that will be invoiced later: due date and amount."""
+    return list(
+        db.session.execute(
+            select(
+                BillingItem.instalment,
+                BillingItem.instalments,
+                BillingItem.due_on,
+                func.sum(BillingItem.amount_minor).label("amount_minor"),
+                BillingItem.currency,
+            )
+            .outerjoin(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
+            .where(BillingItem.account_id == account_id, InvoiceLine.item_id.is_(None))
+            .group_by(BillingItem.instalment, BillingItem.instalments, BillingItem.due_on, BillingItem.currency)
+            .order_by(BillingItem.instalment)
+        )
+    )

@@ -1,0 +1,246 @@
+"""What is owed: items, the invoices that demand them, and orders to pay money out."""
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
+
+from flask import current_app
+
+from ..core import audit, clock, numbering, outbox
+from ..core.dates import in_words, last_day
+from ..core.db import add, db, lock, transactional
+from ..core.errors import NotAllowed
+from ..core.money import Money
+from ..core.permissions import Actor, check_may
+from ..customers.models import Customer
+from ..documents import services as documents
+from ..documents.models import DocumentKind
+from ..ledger import services as ledger
+from ..ledger.domain import COMPANY, Account, Event
+from . import queries
+from .domain import DISBURSEMENT_LIFECYCLE, DisbursementStatus, Instalment, ItemKind, PaymentPlan
+from .models import BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+
+CREDITED_AT_INVOICE = {
+    ItemKind.CHARGE: Account.UNBILLED,
+    ItemKind.TAX: Account.TAX_PAYABLE,
+    ItemKind.FEE: Account.FEE_INCOME,
+}
+"""The account that an item is taken from when its invoice is issued."""
+ITEM_WORDS = {ItemKind.CHARGE: "Premium", ItemKind.TAX: "Tax", ItemKind.FEE: "Fee"}
+
+
+# What is owed
+
+
+def open_account(
+    *, policy_number: str, product_name: str, customer: Customer, currency: str, plan: PaymentPlan
+) -> BillingAccount:
+    """The billing account of a policy; part of the transaction that binds it."""
+    return add(
+        BillingAccount(
+            customer_id=customer.id,
+            policy_number=policy_number,
+            product_name=product_name,
+            holder_name=customer.name,
+            currency=currency,
+            plan=plan,
+            created_at=clock.now(),
+        )
+    )
+
+
+def charge(account: BillingAccount, instalments: Sequence[Instalment], *, on: date) -> None:
+    """Write what is to be paid as items; the premium becomes receivable, not billed yet."""
+    premium = Money.zero(account.currency)
+    for instalment in instalments:
+        for kind, amount in (
+            (ItemKind.CHARGE, instalment.premium),
+            (ItemKind.TAX, instalment.tax),
+            (ItemKind.FEE, instalment.fee),
+        ):
+            if amount:
+                add(
+                    BillingItem(
+                        account_id=account.id,
+                        kind=kind,
+                        instalment=instalment.number,
+                        instalments=len(instalments),
+                        period_start=instalment.period_start,
+                        period_end=instalment.period_end,
+                        bills_on=instalment.bills_on,
+                        due_on=instalment.due_on,
+                        amount_minor=amount.minor,
+                        currency=amount.currency,
+                    )
+                )
+        premium += instalment.premium
+    ledger.post(
+        Event.BIND,
+        account.id,
+        debit=(Account.UNBILLED, account.id),
+        credit=(Account.WRITTEN_PREMIUM, account.id),
+        amount=premium,
+        on=on,
+    )
+
+
+@transactional
+def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> list[Invoice]:
+    """Issue an invoice for each instalment of an account that bills by a day and has none yet."""
+    account = lock(BillingAccount, account.id)
+    items = queries.items_to_bill(account.id, on)
+    return [_issue(account, list(part), on, actor) for _, part in groupby(items, key=lambda item: item.instalment)]
+
+
+def issue_all_due(*, on: date, actor: Actor) -> int:
+    """Issue every invoice that bills by a day, account by account; how many. Broken off, it goes on where it was."""
+    issued = 0
+    for account_id in queries.accounts_to_bill(on):
+        issued += len(issue_due(db.session.get_one(BillingAccount, account_id), on=on, actor=actor))
+    return issued
+
+
+def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: Actor) -> Invoice:
+    customer = db.session.get_one(Customer, account.customer_id)
+    total = sum((item.amount for item in items), Money.zero(account.currency))
+    first = items[0]
+    number = numbering.take("INV")
+    due_on = max(first.due_on, on)
+    part = f"Instalment {first.instalment} of {first.instalments}" if first.instalments > 1 else ""
+    document = documents.issue(
+        kind=DocumentKind.INVOICE,
+        number=number,
+        customer=customer,
+        policy_number=account.policy_number,
+        data={
+            "product": account.product_name,
+            "due_on": in_words(due_on),
+            "instalment": part,
+            "items": [
+                {"text": ITEM_WORDS[item.kind], "period": _period(item), "amount": _text(item.amount)} for item in items
+            ],
+            "total": _text(total),
+            "worksheet": worksheet(items, queries.items_of(account.id)),
+            "pay_url": current_app.config["PUBLIC_URL"] + "/portal/payments",
+        },
+    )
+    invoice = add(
+        Invoice(
+            number=number,
+            account_id=account.id,
+            instalment=first.instalment,
+            instalments=first.instalments,
+            issued_on=on,
+            due_on=due_on,
+            total_minor=total.minor,
+            currency=total.currency,
+            document_id=document.id,
+        )
+    )
+    for item in items:
+        db.session.add(InvoiceLine(item_id=item.id, invoice_id=invoice.id))
+        ledger.post(
+            Event.INVOICE_ISSUED,
+            invoice.id,
+            debit=(Account.BILLED, account.id),
+            credit=(CREDITED_AT_INVOICE[item.kind], COMPANY if item.kind is not ItemKind.CHARGE else account.id),
+            amount=item.amount,
+            on=on,
+        )
+    if customer.email:
+        outbox.enqueue(
+            "invoice_issued",
+            to=customer.email,
+            document_id=document.id,
+            name=customer.name,
+            number=number,
+            policy_number=account.policy_number,
+            amount=_text(total),
+            due_on=in_words(due_on),
+            pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
+        )
+    audit.record("issue", invoice, label=number, actor=actor, total=total, due_on=due_on)
+    return invoice
+
+
+def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) -> list[dict[str, str]]:
+    """Why an invoice asks what it asks, line by line, made of the very items that it bills."""
+    lines = []
+    for item in items:
+        whole = sum((other.amount for other in all_items if other.kind is item.kind), Money.zero(item.currency))
+        word = ITEM_WORDS[item.kind]
+        lines.append(
+            {
+                "label": word,
+                "text": f"{word} for the term {_text(whole)}, instalment {item.instalment} of {item.instalments}"
+                if item.instalments > 1
+                else f"{word} for the term, in one payment",
+                "amount": _text(item.amount),
+            }
+        )
+    return lines
+
+
+def _period(item: BillingItem) -> str:
+    return f"{in_words(item.period_start)} – {in_words(last_day(item.period_end))}"
+
+
+def _text(amount: Money) -> str:
+    return f"{amount.decimal:,f} {amount.currency}"
+
+
+# Money out
+
+
+def request_disbursement(
+    *, customer_id: int, payee_name: str, reason: str, amount: Money, actor: Actor
+) -> Disbursement:
+    """Order money to be paid out; up to the limit the order is approved with it, above it a second person must."""
+    limit = current_app.config["PAYOUT_LIMIT_MINOR"]
+    order = add(
+        Disbursement(
+            customer_id=customer_id,
+            payee_name=payee_name,
+            reason=reason,
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            limit_minor=limit,
+            maker_id=actor.id,
+            requested_at=clock.now(),
+        )
+    )
+    if amount.minor <= limit:
+        _approve(order, actor)
+    audit.record("request", order, label=reason, actor=actor, amount=amount, payee_name=payee_name)
+    return order
+
+
+@transactional
+def approve_disbursement(*, id: int, actor: Actor) -> Disbursement:
+    """Approve an order as the second person."""
+    check_may(actor, "claim:approve_payout")
+    order = lock(Disbursement, id)
+    if order.maker_id == actor.id:
+        raise NotAllowed("You ordered this payout yourself. Somebody else must approve it.")
+    _approve(order, actor)
+    audit.record("approve", order, label=order.reason, actor=actor, amount=order.amount)
+    return order
+
+
+def _approve(order: Disbursement, actor: Actor) -> None:
+    order.status = DISBURSEMENT_LIFECYCLE.next(order.status or DisbursementStatus.REQUESTED, "approve")
+    order.checker_id, order.approved_at = actor.id, clock.now()
+
+
+@transactional
+def settle_disbursement(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+    """Record that an approved order was sent and has arrived."""
+    check_may(actor, "claim:settle")
+    order = lock(Disbursement, id)
+    order.status = DISBURSEMENT_LIFECYCLE.next(DISBURSEMENT_LIFECYCLE.next(order.status, "send"), "settle")
+    order.reference, order.settled_on = reference, on
+    audit.record("settle", order, label=order.reason, actor=actor, reference=reference, settled_on=on)
+    return order
+
+
