@@ -1,0 +1,47 @@
+"""Documents as PDF: the same data gives the same bytes, on every machine, as long as the shipped fonts can write it."""
+
+import json
+from datetime import UTC, date, datetime, time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import typst
+
+TEMPLATES = Path(__file__).parents[2] / "templates" / "documents"
+ACCESSIBLE = ["ua-1", "a-2a"]
+
+
+def render(kind: str, data: dict[str, Any], *, issued_on: date) -> bytes:
+    """A document of a kind, of plain data; every amount and date in it is text already.
+
+    All kinds: company {name, phone, address}, customer {name, address, number}, policy_number, product, number,
+    issued_on, and worksheet [{label, text, amount}], the lines that say why the amount is what it is.
+    An invoice: also due_on, instalment ("Instalment 1 of 12" or ""), items [{text, period, amount}], total, pay_url.
+    A receipt: also amount, method, paid_on, reference, allocations [{invoice, amount}], credit ("" if none is left).
+
+    The PDF is accessible (PDF/UA) and fit to keep (PDF/A). Writing that the shipped fonts lack is set in the machine's
+    own, without that promise: a name is never refused.
+    """
+    issued_at = datetime.combine(issued_on, time(), UTC)
+    inputs = {"data": json.dumps(data, ensure_ascii=False), "issued_on": issued_on.isoformat()}
+    try:
+        return _compile(kind, inputs, issued_at, _fonts(system=False), ACCESSIBLE)
+    except typst.TypstError:
+        return _compile(kind, inputs, issued_at, _fonts(system=True), [])
+
+
+def _compile(kind: str, inputs: dict[str, str], issued_at: datetime, fonts: typst.Fonts, standards: list[str]) -> bytes:
+    return typst.compile(
+        TEMPLATES / f"{kind}.typ",
+        root=TEMPLATES,
+        font_paths=fonts,
+        sys_inputs=inputs,
+        pdf_standards=standards,
+        timestamp=issued_at,
+    )
+
+
+@cache
+def _fonts(*, system: bool) -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=system)
