@@ -1,0 +1,57 @@
+"""Documents, as far as the actor may see their customer."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Row, Select, select
+
+from ..core.db import db
+from ..core.errors import NotFound
+from ..core.permissions import Actor
+from ..customers import queries as customers
+from ..customers.models import Customer
+from .models import Document, StoredFile
+
+MOST = 200
+
+
+def get_document(id: int, actor: Actor) -> Document:
+    """One document in sight."""
+    document = db.session.scalar(
+        select(Document)
+        .join(Customer, Customer.id == Document.customer_id)
+        .where(Document.id == id, customers.sight(actor))
+    )
+    if document is None:
+        raise NotFound("We cannot find that document.")
+    return document
+
+
+def own(actor: Actor) -> Sequence[Row]:
+    """The newest documents in the actor's sight: for a customer, their own."""
+    return db.session.execute(_rows(actor)).all()
+
+
+def of_policy(number: str, actor: Actor) -> Sequence[Row]:
+    """The newest documents of a policy."""
+    return db.session.execute(_rows(actor).where(Document.policy_number == number)).all()
+
+
+def _rows(actor: Actor) -> Select:
+    return (
+        select(Document.id, Document.kind, Document.number, Document.policy_number, Document.issued_on)
+        .join(Customer, Customer.id == Document.customer_id)
+        .where(customers.sight(actor))
+        .order_by(Document.id.desc())
+        .limit(MOST)
+    )
+
+
+def find_file(document_id: int) -> StoredFile | None:
+    """A document's archived PDF, if there is one yet."""
+    return db.session.scalar(select(StoredFile).where(StoredFile.document_id == document_id))
+
+
+def to_archive(limit: int) -> Sequence[int]:
+    """The oldest documents without an archived PDF."""
+    archived = select(StoredFile.id).where(StoredFile.document_id == Document.id).exists()
+    return db.session.scalars(select(Document.id).where(~archived).order_by(Document.id).limit(limit)).all()

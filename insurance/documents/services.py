@@ -1,0 +1,145 @@
+"""Issuing documents, archiving their PDFs, and keeping files."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+from flask import current_app
+from sqlalchemy.exc import IntegrityError
+
+from ..core import clock
+from ..core.dates import in_words
+from ..core.db import add, db, transaction, transactional
+from ..core.permissions import Actor
+from ..customers.models import Customer
+from . import pdf as pdfs
+from . import queries
+from .models import Document, DocumentKind, StoredFile
+
+
+class DamagedFileError(Exception):
+    """A stored file is no longer what was stored."""
+
+
+class File(Protocol):
+    """A file that is safe to keep, such as an upload that was checked."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+def issue(*, kind: DocumentKind, number: str, customer: Customer, policy_number: str, data: dict[str, Any]) -> Document:
+    """Issue a document within the caller's transaction.
+
+    `data` has what its kind asks for (see pdf.render); company, customer, numbers and the day are added here.
+    """
+    config = current_app.config
+    today = clock.today()
+    facts = {
+        "company": {key: config[f"COMPANY_{key.upper()}"] for key in ("name", "phone", "address")},
+        "customer": {"name": customer.name, "address": customer.address, "number": customer.number},
+        "policy_number": policy_number,
+        "number": number,
+        "issued_on": in_words(today),
+    }
+    return add(
+        Document(
+            kind=kind,
+            number=number,
+            customer_id=customer.id,
+            policy_number=policy_number,
+            issued_on=today,
+            issued_at=clock.now(),
+            data=facts | data,
+        )
+    )
+
+
+def pdf(document: Document) -> bytes:
+    """A document's PDF: as archived, or made now where the worker has not come to it yet."""
+    stored = queries.find_file(document.id)
+    return read(stored) if stored else pdfs.render(document.kind, document.data, issued_on=document.issued_on)
+
+
+def archive_due(limit: int = 20) -> int:
+    """Archive the PDFs of documents that have none yet; how many. One that cannot be made does not stop the others."""
+    archived = 0
+    for document_id in queries.to_archive(limit):
+        try:
+            _archive(db.session.get_one(Document, document_id))
+            archived += 1
+        except Exception:
+            current_app.logger.exception("document %s could not be archived", document_id)
+    return archived
+
+
+def _archive(document: Document) -> None:
+    data = pdfs.render(document.kind, document.data, issued_on=document.issued_on)
+    stored = StoredFile(
+        path=_write(data, ".pdf"),
+        name=file_name(document),
+        content_type="application/pdf",
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        document_id=document.id,
+        created_at=clock.now(),
+    )
+    path = stored.path
+    try:
+        with transaction():
+            add(stored)
+    except IntegrityError:  # another worker was faster
+        _place(path).unlink()
+
+
+def file_name(document: Document) -> str:
+    """What a document's file is called: Invoice INV-2026-000001.pdf."""
+    return f"{document.kind.capitalize()} {document.number}.pdf"
+
+
+@transactional
+def store(clean: File, *, actor: Actor) -> StoredFile:
+    """Keep an upload that was checked."""
+    return add(
+        StoredFile(
+            path=_write(clean.data, Path(clean.name).suffix.lower()),
+            name=clean.name,
+            content_type=clean.content_type,
+            size=len(clean.data),
+            sha256=clean.sha256,
+            uploaded_by_id=actor.id,
+            created_at=clock.now(),
+        )
+    )
+
+
+def read(stored: StoredFile) -> bytes:
+    """A stored file's bytes, if they are still those that were stored."""
+    data = _place(stored.path).read_bytes()
+    if hashlib.sha256(data).hexdigest() != stored.sha256:
+        raise DamagedFileError(f"{stored.path} has changed since it was stored")
+    return data
+
+
+def _write(data: bytes, ending: str) -> str:
+    """Write a file under a random name, safe on disk before a row speaks of it."""
+    path = secrets.token_hex(16) + ending
+    place = _place(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def _place(path: str) -> Path:
+    return current_app.config["DATA_DIR"] / "files" / path
