@@ -11,9 +11,9 @@ from babel.numbers import get_currency_symbol
 from flask import Flask, current_app, url_for
 from markupsafe import Markup
 
-from insurance.core import clock
-from insurance.core.dates import in_words
-from insurance.core.money import Money
+from ..core import clock
+from ..core.dates import in_words
+from ..core.money import Money
 
 MISSING = "–"
 

@@ -14,13 +14,13 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
-from insurance.core import clock
-from insurance.core.db import db
-from insurance.core.errors import Refusal
-from insurance.core.money import Money
-from insurance.core.words import Words
-from insurance.web import filters
-from insurance.web.forms import clean_text
+from ..core import clock
+from ..core.db import db
+from ..core.errors import Refusal
+from ..core.money import Money
+from ..core.words import Words
+from . import filters
+from .forms import clean_text
 
 PAGE_SIZE = 25
 COUNTED = 1000

@@ -11,7 +11,7 @@ import filetype
 import pikepdf
 from PIL import Image, ImageOps
 
-from insurance.core.errors import RuleBroken
+from ..core.errors import RuleBroken
 
 MOST_BYTES = 10 * 2**20
 MOST_PIXELS = 40_000_000

@@ -1,0 +1,94 @@
+"""Fields for whole numbers and for money."""
+
+import re
+from typing import Any
+
+from flask import current_app
+
+from ...core.errors import RuleBroken
+from ...core.money import LIMIT_MINOR, Money
+from ..filters import symbol
+from .field import Input
+
+MOST_NUMBER = 10**15
+
+
+class WholeNumberField(Input):
+    """A whole number in ASCII digits, between `min` and `max`."""
+
+    kind = "number"
+    width = "short"
+    inputmode = "numeric"
+
+    def __init__(self, label: str = "", *, min: int = 0, max: int = MOST_NUMBER, **kwargs: Any) -> None:
+        super().__init__(label, **kwargs)
+        if not -MOST_NUMBER <= min <= max <= MOST_NUMBER:
+            raise ValueError(f"{label}: bounds that a column of 64 bits may not hold")
+        self.maxlength = None
+        self.min, self.max = min, max
+
+    def parse(self, text: str) -> int:
+        """Read the digits and keep to the bounds."""
+        match = re.fullmatch("(-?)0*([0-9]+)", text)
+        if not match:
+            raise ValueError(f"{self.noun} must be a whole number in figures, such as {max(self.min, 12)}")
+        # A number of more digits than any bound has is out of them, whatever it is.
+        number = int(match[1] + match[2][:20])
+        if self.min <= number <= self.max:
+            return number
+        if self.max == MOST_NUMBER:
+            raise ValueError(f"{self.noun} must be {self.min} or more")
+        raise ValueError(f"{self.noun} must be between {self.min} and {self.max}")
+
+
+class MoneyField(Input):
+    """An amount of money in one currency (the system's, if none is named), such as 1,204.00."""
+
+    kind = "money"
+    width = "money"
+    inputmode = "decimal"
+
+    def __init__(
+        self,
+        label: str = "",
+        *,
+        currency: str = "",
+        min_minor: int = 1,
+        max_minor: int = LIMIT_MINOR,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, **kwargs)
+        self.maxlength = None
+        self.currency = currency or current_app.config["CURRENCY"]
+        self.min, self.max = Money(min_minor, self.currency), Money(max_minor, self.currency)
+
+    @property
+    def symbol(self) -> str:
+        """What stands before the box."""
+        return symbol(self.currency)
+
+    def parse(self, text: str) -> Money:
+        """Read digits, well-placed thousands commas and the currency's decimals; nothing else is an amount."""
+        plain = text.removeprefix(self.symbol).lstrip()
+        match = re.fullmatch(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.([0-9]+))?", plain)
+        if not match:
+            raise ValueError(f"{self.noun} must be an amount in figures, such as {Money.rounded(1200, self.currency)}")
+        if len(match[3] or "") > self.min.digits:
+            most = f"at most {self.min.digits} decimals" if self.min.digits else "no decimals"
+            raise ValueError(f"{self.noun} must have {most}")
+        try:
+            amount = Money.parse(plain.replace(",", ""), self.currency)
+        except RuleBroken:  # too large for any amount
+            amount = None
+        if amount is None or amount > self.max:
+            raise ValueError(f"{self.noun} must be {self._said(self.max)} or less")
+        if amount < self.min:
+            raise ValueError(f"{self.noun} must be {self._said(self.min)} or more")
+        return amount
+
+    def show(self, value: Money) -> str:
+        """The amount as it would be typed."""
+        return f"{value.decimal:,f}"
+
+    def _said(self, amount: Money) -> str:
+        return f"{self.symbol}{amount.decimal:,f}"
