@@ -243,20 +243,30 @@ def items_on(invoice_id: int) -> list[BillingItem]:
     )
 
 
-def still_to_bill(account_id: int) -> list[Row]:
-    """The instalments that will be invoiced later: due date and amount."""
+def coming(actor: Actor) -> list[Row]:
+    """The instalments in sight that will be invoiced later, the next first."""
     return list(
         db.session.execute(
             select(
+                BillingAccount.policy_number,
                 BillingItem.instalment,
                 BillingItem.instalments,
                 BillingItem.due_on,
                 func.sum(BillingItem.amount_minor).label("amount_minor"),
                 BillingItem.currency,
             )
+            .join(BillingAccount, BillingAccount.id == BillingItem.account_id)
+            .join(Customer, Customer.id == BillingAccount.customer_id)
             .outerjoin(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
-            .where(BillingItem.account_id == account_id, InvoiceLine.item_id.is_(None))
-            .group_by(BillingItem.instalment, BillingItem.instalments, BillingItem.due_on, BillingItem.currency)
-            .order_by(BillingItem.instalment)
+            .where(customers.sight(actor), InvoiceLine.item_id.is_(None))
+            .group_by(
+                BillingAccount.policy_number,
+                BillingItem.instalment,
+                BillingItem.instalments,
+                BillingItem.due_on,
+                BillingItem.currency,
+            )
+            .order_by(BillingItem.due_on, BillingAccount.policy_number)
+            .limit(24)
         )
     )

@@ -1,0 +1,30 @@
+"""What staff enter when money came in, and what a customer sends to pay."""
+
+from ..core import clock
+from ..web.forms import ChoiceField, DateField, Form, KeyField, MoneyField, TextAreaField, TextField
+from .domain import METHOD_WORDS, PaymentMethod
+
+BY_HAND = [
+    (method, METHOD_WORDS[method]) for method in (PaymentMethod.BANK_TRANSFER, PaymentMethod.CASH, PaymentMethod.CHEQUE)
+]
+
+
+class PaymentForm(Form):
+    """Money that staff received."""
+
+    amount = MoneyField("Amount received")
+    method = ChoiceField("How was it paid?", choices=BY_HAND, as_radio=True)
+    paid_on = DateField("Date of payment", past=True, default=clock.today)
+    reference = TextField("Reference", hint="The cheque's number, or what the bank statement says", max=100, optional=True)
+    note = TextAreaField("Note", rows=2, max=500, optional=True)
+    key = KeyField()
+
+
+class PayForm(Form):
+    """The button that pays."""
+
+    key = KeyField()
+
+
+class GatewayForm(Form):
+    """The two buttons of the test gateway."""

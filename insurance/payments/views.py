@@ -1,0 +1,120 @@
+"""Staff pages of payments, and the test gateway's page."""
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..billing import queries as billing
+from ..core.errors import NotFound, Refusal
+from ..core.money import Money
+from ..customers import queries as customers
+from ..web.guard import public, requires
+from ..web.pages import Choice, Col, ListPage
+from . import forms, queries, services
+from .domain import METHOD_WORDS, STATUS_WORDS, PaymentMethod
+from .gateways import test
+from .models import Payment
+
+bp = Blueprint("payments", __name__)
+
+PAYMENTS = ListPage(
+    title="Payments",
+    one="payment",
+    many="payments",
+    key=Payment.id,
+    default_sort="-paid",
+    search_hint="Receipt, policy or customer",
+    empty="No payments yet. Take one from an open invoice.",
+    filters=[Choice("status", "Status", [(status, words.staff) for status, words in STATUS_WORDS.items()])],
+    columns=[
+        Col(
+            "Payment",
+            lambda r: r.receipt_number or f"Payment {r.id}",
+            href=lambda r: url_for("payments.record", payment_id=r.id),
+        ),
+        Col("Paid", lambda r: r.paid_on, kind="date", sort=Payment.paid_on, sort_name="paid"),
+        Col(
+            "Customer",
+            lambda r: r.customer_name,
+            href=lambda r: url_for("customers.record", customer_id=r.customer_id),
+            sort=customers.Customer.search_name,
+            sort_name="customer",
+        ),
+        Col("Policy", lambda r: r.policy_number),
+        Col("Method", lambda r: METHOD_WORDS[r.method]),
+        Col("Status", lambda r: STATUS_WORDS[r.status], kind="badge"),
+        Col(
+            "Amount",
+            lambda r: Money(r.amount_minor, r.currency),
+            kind="money",
+            sort=Payment.amount_minor,
+            sort_name="amount",
+        ),
+    ],
+)
+
+
+@bp.get("/payments")
+@bp.get("/payments.csv", endpoint="payment_csv")
+@requires("payment:record")
+def payment_list() -> ResponseReturnValue:
+    return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()))
+
+
+@bp.get("/payments/new")
+@bp.post("/payments/new")
+@requires("payment:record")
+def new() -> ResponseReturnValue:
+    """Take a payment for an invoice; what is over becomes credit on the account."""
+    asked = request.args.get("invoice", "")
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
+        raise Refusal("The address names no invoice. Open the invoice and choose “Take payment”.")
+    invoice, account = billing.get_invoice(int(asked), current_user)
+    form = forms.PaymentForm(amount=invoice.open or None)
+    if form.validate_on_submit():
+        with form.refusals():
+            payment = services.record(
+                account_id=account.id,
+                invoice_id=invoice.id,
+                amount=form.amount.data,
+                method=PaymentMethod(form.method.data),
+                paid_on=form.paid_on.data,
+                reference=form.reference.data,
+                note=form.note.data,
+                key=form.key.data,
+                actor=current_user,
+            )
+            flash("The payment is recorded. The receipt is on its way to the customer.", "ok")
+            return redirect(url_for("payments.record", payment_id=payment.id), 303)
+    return form.page("payments/new.html", invoice=invoice, account=account)
+
+
+@bp.get("/payments/<int:payment_id>")
+@requires("payment:record")
+def record(payment_id: int) -> ResponseReturnValue:
+    payment, account, receipt = queries.get_payment(payment_id, current_user)
+    return render_template(
+        "payments/record.html",
+        payment=payment,
+        account=account,
+        receipt=receipt,
+        words=STATUS_WORDS[payment.status],
+        method=METHOD_WORDS[payment.method],
+        allocations=queries.allocations(payment.id),
+        left=Money(payment.amount_minor - payment.allocated_minor, payment.currency),
+    )
+
+
+@bp.get("/payments/test-gateway/<token>")
+@bp.post("/payments/test-gateway/<token>")
+@public
+def test_gateway(token: str) -> ResponseReturnValue:
+    """Stands in for a gateway's hosted page: whoever has the address may pay."""
+    payment = queries.find_by_token(token)
+    if payment is None:
+        raise NotFound("We cannot find that payment.")
+    form = forms.GatewayForm()
+    if form.validate_on_submit():
+        payment = services.finish_card(token=token, accepted=request.form.get("outcome") == "accept")
+        return redirect(url_for("portal.payment", payment_id=payment.id), 303)
+    return form.page("payments/test_gateway.html", payment=payment, label=test.LABEL)
