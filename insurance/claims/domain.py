@@ -190,3 +190,27 @@ _TRACKER: dict[ClaimStatus, tuple[tuple[str, ...], int]] = {
     ClaimStatus.REJECTED: (("Reported", "Reviewed", "Not covered"), _ALL_DONE),
     ClaimStatus.WITHDRAWN: (("Reported", "Withdrawn"), _ALL_DONE),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """What a coverage pays of a loss, and the steps that lead there."""
+
+    amount: Money
+    worksheet: tuple[dict[str, str], ...]
+
+
+def payable(loss: Money, deductible: Money, limit: Money, left: Money) -> Payable:
+    """The loss less the deductible, capped by the limit and by what is left of it for the term; never below zero."""
+    zero = Money.zero(loss.currency)
+    after_deductible = max(loss - deductible, zero)
+    within_limit = min(after_deductible, limit)
+    amount = min(within_limit, left)
+    steps = [("Assessed loss", f"{loss.decimal:,f}", loss)]
+    if deductible:
+        steps.append(("Deductible", f"− {deductible.decimal:,f}", after_deductible))
+    steps.append(("Limit", f"at most {limit.decimal:,f}", within_limit))
+    steps.append(("Coverage left in the term", f"at most {left.decimal:,f}", amount))
+    return Payable(
+        amount, tuple({"label": label, "text": text, "amount": f"{so_far.decimal:,f}"} for label, text, so_far in steps)
+    )

@@ -9,7 +9,6 @@ from typing import Any
 import typst
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "documents"
-ACCESSIBLE = ["ua-1", "a-2a"]
 
 
 def render(kind: str, data: dict[str, Any], *, issued_on: date) -> bytes:
@@ -23,21 +22,21 @@ def render(kind: str, data: dict[str, Any], *, issued_on: date) -> bytes:
     The PDF is accessible (PDF/UA) and fit to keep (PDF/A). Writing that the shipped fonts lack is set in the machine's
     own, without that promise: a name is never refused.
     """
-    issued_at = datetime.combine(issued_on, time(), UTC)
     inputs = {"data": json.dumps(data, ensure_ascii=False), "issued_on": issued_on.isoformat()}
+    issued_at = datetime.combine(issued_on, time(), UTC)
     try:
-        return _compile(kind, inputs, issued_at, _fonts(system=False), ACCESSIBLE)
+        return _compile(kind, inputs, issued_at, promise=True)
     except typst.TypstError:
-        return _compile(kind, inputs, issued_at, _fonts(system=True), [])
+        return _compile(kind, inputs, issued_at, promise=False)
 
 
-def _compile(kind: str, inputs: dict[str, str], issued_at: datetime, fonts: typst.Fonts, standards: list[str]) -> bytes:
+def _compile(kind: str, inputs: dict[str, str], issued_at: datetime, *, promise: bool) -> bytes:
     return typst.compile(
         TEMPLATES / f"{kind}.typ",
         root=TEMPLATES,
-        font_paths=fonts,
+        font_paths=_fonts(system=not promise),
         sys_inputs=inputs,
-        pdf_standards=standards,
+        pdf_standards=["ua-1", "a-2a"] if promise else [],
         timestamp=issued_at,
     )
 

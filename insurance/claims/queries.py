@@ -1,0 +1,248 @@
+"""Claims, as far as the actor may see them, and the facts that decide about them."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Row, Select, func, or_, select
+
+from ..accounts.models import User
+from ..billing.domain import DisbursementStatus
+from ..billing.models import Disbursement
+from ..core.db import db
+from ..core.errors import NotFound
+from ..core.money import Money
+from ..core.permissions import Actor
+from ..customers import queries as customers
+from ..customers.models import Customer
+from ..documents.models import StoredFile
+from ..policies import queries as policies
+from ..policies.domain import TransactionKind
+from ..policies.models import Policy, PolicyTransaction
+from .domain import ClaimStatus, Cover, CoverCheck, check_cover, coverage_left
+from .models import Attachment, Claim, ClaimCoverage, ClaimEvent, Payout, ReserveChange
+
+UNDECIDED = (ClaimStatus.PENDING, ClaimStatus.UNDER_REVIEW)
+IN_PROGRESS = (
+    ClaimStatus.DRAFT,
+    ClaimStatus.PENDING,
+    ClaimStatus.UNDER_REVIEW,
+    ClaimStatus.WAITING_CUSTOMER,
+    ClaimStatus.APPROVED,
+)
+TERM_KINDS = (TransactionKind.NEW_BUSINESS, TransactionKind.RENEWAL)
+
+
+def _in_sight(actor: Actor, *columns: Any) -> Select:
+    return (
+        select(*columns)
+        .select_from(Claim)
+        .join(Customer, Customer.id == Claim.customer_id)
+        .join(Policy, Policy.id == Claim.policy_id)
+        .where(customers.sight(actor))
+    )
+
+
+def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
+    """Claims for lists; drafts are for whoever writes them."""
+    statement = _in_sight(
+        actor,
+        Claim.id,
+        Claim.number,
+        Claim.loss_on,
+        Claim.notified_on,
+        Claim.claimed_minor,
+        Claim.approved_minor,
+        Claim.currency,
+        Claim.status,
+        Claim.customer_id,
+        Customer.name.label("customer_name"),
+        Policy.number.label("policy_number"),
+        Policy.id.label("policy_id"),
+    )
+    if q:
+        statement = statement.where(
+            or_(Claim.number == q.upper(), Policy.number == q.upper(), customers.matches(q))
+        )
+    if status:
+        return statement.where(Claim.status == ClaimStatus(status))
+    return statement.where(Claim.number.is_not(None))
+
+
+def find_some(q: str, actor: Actor, most: int = 20) -> list[Row]:
+    """The first few claims that a search finds, the newest first."""
+    return list(db.session.execute(claim_rows(actor, q=q).order_by(Claim.id.desc()).limit(most)))
+
+
+def get_claim(id: int, actor: Actor) -> Claim:
+    """One claim in sight."""
+    claim = db.session.scalar(_in_sight(actor, Claim).where(Claim.id == id))
+    if claim is None:
+        raise NotFound("We cannot find that claim.")
+    return claim
+
+
+def to_decide(actor: Actor, limit: int) -> list[Row]:
+    """The claims that wait for a decision longest."""
+    statement = claim_rows(actor).where(Claim.status.in_(UNDECIDED))
+    return list(db.session.execute(statement.order_by(Claim.id).limit(limit)))
+
+
+def open_claims(actor: Actor) -> Sequence[Claim]:
+    """The claims in sight that are not at their end, the newest first."""
+    return db.session.scalars(
+        _in_sight(actor, Claim).where(Claim.status.in_(IN_PROGRESS)).order_by(Claim.id.desc()).limit(5)
+    ).all()
+
+
+def own_claims(actor: Actor) -> Sequence[Claim]:
+    """All claims in sight, drafts too, the newest first."""
+    return db.session.scalars(_in_sight(actor, Claim).order_by(Claim.id.desc()).limit(100)).all()
+
+
+def claims_of_policy(policy_id: int) -> Sequence[Claim]:
+    """The filed claims of a policy that is in sight already."""
+    return db.session.scalars(
+        select(Claim).where(Claim.policy_id == policy_id, Claim.number.is_not(None)).order_by(Claim.id.desc())
+    ).all()
+
+
+def claims_of_customer(customer_id: int) -> Sequence[Claim]:
+    """The filed claims of a customer who is in sight already."""
+    return db.session.scalars(
+        select(Claim)
+        .where(Claim.customer_id == customer_id, Claim.number.is_not(None))
+        .order_by(Claim.id.desc())
+        .limit(20)
+    ).all()
+
+
+# The facts that decide
+
+
+def _terms(policy_id: int) -> list[PolicyTransaction]:
+    return [row for row in policies.transactions(policy_id) if row.kind in TERM_KINDS]
+
+
+def cover_on(policy: Policy, day: date) -> CoverCheck:
+    """Whether a policy gave cover on a day, by its transactions."""
+    covers = [Cover(row.term_start, row.term_end, policy.cancelled_on) for row in _terms(policy.id)]
+    return check_cover(policy.status, covers, day)
+
+
+def term_on(policy_id: int, day: date) -> PolicyTransaction | None:
+    """The transaction that opened the term in which a day lies."""
+    return next((row for row in _terms(policy_id) if row.term_start <= day < row.term_end), None)
+
+
+def left_on(policy: Policy, day: date) -> Money:
+    """What is left of a policy's coverage for losses in the term of a day: open claims take nothing."""
+    term = term_on(policy.id, day)
+    if term is None:
+        return Money.zero(policy.currency)
+    approved = db.session.scalars(
+        select(Claim.approved_minor).where(
+            Claim.policy_id == policy.id,
+            Claim.approved_minor > 0,
+            Claim.loss_on >= term.term_start,
+            Claim.loss_on < term.term_end,
+        )
+    )
+    limit = sum(coverage["limit_minor"] for coverage in term.coverages)
+    return coverage_left(Money(limit, policy.currency), [Money(minor, policy.currency) for minor in approved])
+
+
+def possible_duplicates(claim: Claim) -> Sequence[Claim]:
+    """Other claims on the policy with the same date and cause of loss."""
+    return db.session.scalars(
+        select(Claim).where(
+            Claim.policy_id == claim.policy_id,
+            Claim.loss_on == claim.loss_on,
+            Claim.cause == claim.cause,
+            Claim.number.is_not(None),
+            Claim.id != claim.id,
+        )
+    ).all()
+
+
+def outstanding(claim_id: int) -> int:
+    """The reserve that a claim has left, in minor units."""
+    return int(
+        db.session.scalar(
+            select(func.coalesce(func.sum(ReserveChange.change_minor), 0)).where(ReserveChange.claim_id == claim_id)
+        )
+        or 0
+    )
+
+
+def reserve_changes(claim_id: int) -> Sequence[ReserveChange]:
+    """How the reserve came about, the oldest first."""
+    return db.session.scalars(
+        select(ReserveChange).where(ReserveChange.claim_id == claim_id).order_by(ReserveChange.id)
+    ).all()
+
+
+def coverages(claim_id: int) -> Sequence[ClaimCoverage]:
+    """What a claim asks of each coverage."""
+    return db.session.scalars(select(ClaimCoverage).where(ClaimCoverage.claim_id == claim_id)).all()
+
+
+def history(claim_id: int) -> Sequence[ClaimEvent]:
+    """What happened, the newest first."""
+    return db.session.scalars(
+        select(ClaimEvent).where(ClaimEvent.claim_id == claim_id).order_by(ClaimEvent.id.desc())
+    ).all()
+
+
+def attachments(claim_id: int) -> Sequence[StoredFile]:
+    """The files on a claim."""
+    return db.session.scalars(
+        select(StoredFile)
+        .join(Attachment, Attachment.file_id == StoredFile.id)
+        .where(Attachment.claim_id == claim_id)
+        .order_by(StoredFile.id)
+    ).all()
+
+
+def get_attachment(claim_id: int, file_id: int) -> StoredFile:
+    """One file on a claim that is in sight already."""
+    stored = db.session.scalar(
+        select(StoredFile)
+        .join(Attachment, Attachment.file_id == StoredFile.id)
+        .where(Attachment.claim_id == claim_id, StoredFile.id == file_id)
+    )
+    if stored is None:
+        raise NotFound("We cannot find that file.")
+    return stored
+
+
+def payouts(claim_id: int) -> Sequence[Disbursement]:
+    """The orders that pay a claim out, the newest first."""
+    return db.session.scalars(
+        select(Disbursement)
+        .join(Payout, Payout.disbursement_id == Disbursement.id)
+        .where(Payout.claim_id == claim_id)
+        .order_by(Disbursement.id.desc())
+    ).all()
+
+
+def payouts_to_approve(limit: int) -> list[Row]:
+    """The payouts that wait for a second person."""
+    return list(
+        db.session.execute(
+            select(
+                Claim.id.label("claim_id"),
+                Claim.number,
+                Disbursement.amount_minor,
+                Disbursement.currency,
+                Disbursement.payee_name,
+                User.name.label("maker_name"),
+            )
+            .join(Payout, Payout.disbursement_id == Disbursement.id)
+            .join(Claim, Claim.id == Payout.claim_id)
+            .join(User, User.id == Disbursement.maker_id)
+            .where(Disbursement.status == DisbursementStatus.REQUESTED)
+            .order_by(Disbursement.id)
+            .limit(limit)
+        )
+    )
