@@ -42,7 +42,7 @@ def render(mail: Mail, url: str | None = None) -> Rendered:
 
 
 def message(mail: Mail) -> EmailMessage:
-    """The mail as it is sent, with its document. It is the same each time, Message-ID included."""
+    """The mail as it is sent, with its document. Sent again, it has the same Message-ID and date."""
     rendered = render(mail)
     message = EmailMessage(policy=policy.SMTP)
     message["Message-ID"] = mail.message_id

@@ -66,7 +66,7 @@ def _deliver(mail_id: int) -> dict[str, Any]:
         return {"status": MailStatus.KEPT, "last_error": NO_SERVER}
     try:
         _send(message, recipient)
-    except OSError as error:  # every fault of smtplib is one
+    except (OSError, ValueError) as error:  # smtplib's own faults are OSErrors; what no server could take is the other
         return _after_fault(error, attempts)
     return {"status": MailStatus.SENT, "sent_at": clock.now(), "last_error": ""}
 
@@ -81,7 +81,7 @@ def _send(message: EmailMessage, recipient: str) -> None:
         server.send_message(message, to_addrs=[recipient])
 
 
-def _after_fault(error: OSError, attempts: int) -> dict[str, Any]:
+def _after_fault(error: Exception, attempts: int) -> dict[str, Any]:
     """Try again later, unless this mail is refused for good or was tried often enough."""
     code, reason = None, str(error) or type(error).__name__
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -128,13 +128,6 @@ def resend(*, mail_id: int, recipient: str, actor: Actor) -> Mail:
     mail.recipient = recipient
     mail.status, mail.attempts, mail.due_at, mail.last_error = MailStatus.DUE, 0, now, ""
     mail.version += 1
-    audit.record(
-        "resend",
-        mail,
-        label=f"Mail to {recipient}",
-        actor=actor,
-        before=before,
-        recipient=recipient,
-        status=mail.status,
-    )
+    label = f"Mail to {recipient}"
+    audit.record("resend", mail, label=label, actor=actor, before=before, recipient=recipient, status=mail.status)
     return mail
