@@ -7,7 +7,6 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from babel.numbers import get_currency_symbol
 from flask import Flask, current_app, url_for
 from markupsafe import Markup
 
@@ -23,21 +22,12 @@ def register(app: Flask) -> None:
     app.jinja_env.filters.update(
         money=money, date=date, long_date=long_date, time=time, datetime=datetime, plural=plural
     )
-    app.jinja_env.globals.update(icon=icon, asset=asset, plural=plural, today=clock.today)
+    app.jinja_env.globals.update(icon=icon, asset=asset, plural=plural, today=clock.today, money_of=Money)
 
 
 def money(amount: Money | None) -> str:
     """$1,204.00, or −$5.00 below zero."""
-    if amount is None:
-        return MISSING
-    # As babel writes it in en_US, at a twentieth of the time: lists have many amounts.
-    return f"{'−' if amount.minor < 0 else ''}{symbol(amount.currency)}{abs(amount.decimal):,f}"
-
-
-@cache
-def symbol(currency: str) -> str:
-    """$ for USD; the code itself where a currency has no sign of its own."""
-    return get_currency_symbol(currency, locale="en_US")
+    return MISSING if amount is None else amount.in_words
 
 
 def date(day: dt.date | dt.datetime | None) -> str:

@@ -6,7 +6,7 @@ from .choices import CheckField, ChoiceField, FilesField
 from .dates import DateField
 from .field import Input, clean_text
 from .form import Form
-from .hidden import KeyField, VersionField
+from .hidden import HiddenField, KeyField, VersionField
 from .numbers import MoneyField, WholeNumberField
 from .texts import EmailField, PasswordField, TelField, TextAreaField, TextField
 
@@ -17,6 +17,7 @@ __all__ = [
     "EmailField",
     "FilesField",
     "Form",
+    "HiddenField",
     "Input",
     "KeyField",
     "MoneyField",

@@ -6,8 +6,7 @@ from typing import Any
 from flask import current_app
 
 from ...core.errors import RuleBroken
-from ...core.money import LIMIT_MINOR, Money
-from ..filters import symbol
+from ...core.money import LIMIT_MINOR, Money, symbol
 from .field import Input
 
 MOST_NUMBER = 10**15
@@ -81,14 +80,11 @@ class MoneyField(Input):
         except RuleBroken:  # too large for any amount
             amount = None
         if amount is None or amount > self.max:
-            raise ValueError(f"{self.noun} must be {self._said(self.max)} or less")
+            raise ValueError(f"{self.noun} must be {self.max.in_words} or less")
         if amount < self.min:
-            raise ValueError(f"{self.noun} must be {self._said(self.min)} or more")
+            raise ValueError(f"{self.noun} must be {self.min.in_words} or more")
         return amount
 
     def show(self, value: Money) -> str:
         """The amount as it would be typed."""
         return f"{value.decimal:,f}"
-
-    def _said(self, amount: Money) -> str:
-        return f"{self.symbol}{amount.decimal:,f}"
