@@ -12,7 +12,9 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from whitenoise import WhiteNoise
 
+from .core.dates import last_day
 from .core.db import db
+from .core.money import Money
 from .web import errors, filters, guard, logs, navigation
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +34,7 @@ def create_app(config: dict[str, Any]) -> Flask:
     Bootstrap5(app)
     Mail(app)
     filters.register(app)
+    app.jinja_env.globals.update(money_of=Money, last_day=last_day)
     errors.register(app)
     _add_features(app)
     app.context_processor(_page_context)
@@ -65,6 +68,7 @@ def _add_features(app: Flask) -> None:
 
 
 def _page_context() -> dict[str, Any]:
+    """What every page may need; the navigation only for whoever is signed in."""
     if not request.endpoint or not current_user.is_authenticated:
         return {"theme": "auto", "navigation": []}
     return {"theme": g.get("theme", "auto"), "navigation": navigation.items(current_user)}

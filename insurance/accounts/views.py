@@ -8,6 +8,8 @@ from flask_login import current_user
 
 from ..core.errors import NotFound
 from ..core.permissions import Role
+from ..customers import queries as customer_queries
+from ..customers import services as customers
 from ..web.guard import public, requires
 from . import forms, queries, services
 from .models import LinkPurpose, Theme
@@ -83,7 +85,7 @@ def confirm(token: str) -> ResponseReturnValue:
     link_id = services.read_token(token, LinkPurpose.CONFIRM)
     form = forms.ActForm()
     if form.validate_on_submit():
-        services.confirm(link_id=link_id)
+        customers.confirm(link_id=link_id)
         flash("Your address is confirmed. Sign in to go on.", "ok")
         return redirect(url_for("accounts.login"), 303)
     _, user = queries.get_link(link_id, LinkPurpose.CONFIRM)
@@ -144,6 +146,7 @@ def account() -> ResponseReturnValue:
     return render_template(
         "accounts/account.html",
         user=queries.get_user(current_user.id),
+        customer=customer_queries.find_own(current_user),
         sessions=queries.sessions_of(current_user),
         this_session=queries.hash_token(sign_in_token()),
         form=forms.ThemeForm(theme=queries.get_user(current_user.id).theme),

@@ -12,6 +12,7 @@ from ..accounts import services as account_services
 from ..accounts.models import User
 from ..billing import queries as billing
 from ..claims import queries as claims
+from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.audit import AuditEntry
 from ..core.money import Money
@@ -59,6 +60,7 @@ def overview() -> ResponseReturnValue:
         pending=policies.count(current_user, today, PolicyStatus.PENDING),
         quoted=policies.count(current_user, today, PolicyStatus.QUOTED),
         nightly=jobs.last_run("nightly"),
+        claim_words=CLAIM_WORDS,
         unassigned=queries.customers_without_agent(),
     )
 

@@ -8,13 +8,14 @@ from flask_login import current_user
 
 from ..billing import queries as billing
 from ..claims import queries as claims
+from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.dates import add_months
+from ..core.money import Money
 from ..customers import queries as customers
 from ..policies import queries as policies
 from ..policies.domain import PolicyStatus
 from ..web.guard import requires
-from ..core.money import Money
 
 bp = Blueprint("agents", __name__)
 
@@ -37,6 +38,7 @@ def work_queue() -> ResponseReturnValue:
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         late=billing.overdue_invoices(current_user, today, limit=SHOWN),
         written=written,
+        claim_words=CLAIM_WORDS,
     )
 
 

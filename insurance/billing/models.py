@@ -109,9 +109,7 @@ class Disbursement(Base):
     __tablename__ = "disbursements"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        CheckConstraint(
-            "status IN ('requested', 'cancelled') OR checker_id IS NOT NULL", name="approved_by_somebody"
-        ),
+        CheckConstraint("status IN ('requested', 'cancelled') OR checker_id IS NOT NULL", name="approved_by_somebody"),
         CheckConstraint(
             "amount_minor <= limit_minor OR checker_id IS NULL OR checker_id <> maker_id", name="maker_not_checker"
         ),

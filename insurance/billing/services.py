@@ -118,9 +118,9 @@ def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: A
             "due_on": in_words(due_on),
             "instalment": part,
             "items": [
-                {"text": ITEM_WORDS[item.kind], "period": _period(item), "amount": _text(item.amount)} for item in items
+                {"text": ITEM_WORDS[item.kind], "period": _period(item), "amount": item.amount.in_words} for item in items
             ],
-            "total": _text(total),
+            "total": total.in_words,
             "worksheet": worksheet(items, queries.items_of(account.id)),
             "pay_url": current_app.config["PUBLIC_URL"] + "/portal/payments",
         },
@@ -156,7 +156,7 @@ def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: A
             name=customer.name,
             number=number,
             policy_number=account.policy_number,
-            amount=_text(total),
+            amount=total.in_words,
             due_on=in_words(due_on),
             pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
         )
@@ -173,10 +173,10 @@ def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) ->
         lines.append(
             {
                 "label": word,
-                "text": f"{word} for the term {_text(whole)}, instalment {item.instalment} of {item.instalments}"
+                "text": f"{word} for the term {whole.in_words}, instalment {item.instalment} of {item.instalments}"
                 if item.instalments > 1
                 else f"{word} for the term, in one payment",
-                "amount": _text(item.amount),
+                "amount": item.amount.in_words,
             }
         )
     return lines
@@ -186,7 +186,7 @@ def _period(item: BillingItem) -> str:
     return f"{in_words(item.period_start)} – {in_words(last_day(item.period_end))}"
 
 
-def _text(amount: Money) -> str:
+def amount: Money.in_words -> str:
     return f"{amount.decimal:,f} {amount.currency}"
 
 
@@ -242,5 +242,3 @@ def settle_disbursement(*, id: int, reference: str, on: date, actor: Actor) -> D
     order.reference, order.settled_on = reference, on
     audit.record("settle", order, label=order.reason, actor=actor, reference=reference, settled_on=on)
     return order
-
-

@@ -32,7 +32,12 @@ INVOICES = ListPage(
         )
     ],
     columns=[
-        Col("Invoice", lambda r: r.number, sort=Invoice.number, href=lambda r: url_for("billing.record", invoice_id=r.id)),
+        Col(
+            "Invoice",
+            lambda r: r.number,
+            sort=Invoice.number,
+            href=lambda r: url_for("billing.record", invoice_id=r.id),
+        ),
         Col(
             "Customer",
             lambda r: r.customer_name,
@@ -43,7 +48,13 @@ INVOICES = ListPage(
         Col("Policy", lambda r: r.policy_number),
         Col("Due", lambda r: r.due_on, kind="date", sort=Invoice.due_on, sort_name="due"),
         Col("Status", lambda r: queries.words(r.status, r.due_on), kind="badge"),
-        Col("Total", lambda r: Money(r.total_minor, r.currency), kind="money", sort=Invoice.total_minor, sort_name="total"),
+        Col(
+            "Total",
+            lambda r: Money(r.total_minor, r.currency),
+            kind="money",
+            sort=Invoice.total_minor,
+            sort_name="total",
+        ),
         Col("Paid", lambda r: Money(r.paid_minor, r.currency), kind="money"),
     ],
 )

@@ -61,9 +61,7 @@ def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Policy.id.label("policy_id"),
     )
     if q:
-        statement = statement.where(
-            or_(Claim.number == q.upper(), Policy.number == q.upper(), customers.matches(q))
-        )
+        statement = statement.where(or_(Claim.number == q.upper(), Policy.number == q.upper(), customers.matches(q)))
     if status:
         return statement.where(Claim.status == ClaimStatus(status))
     return statement.where(Claim.number.is_not(None))

@@ -156,8 +156,28 @@ def _check_cover(policy: Policy, claim: Claim, amount: Money, *, field: str) -> 
     left = queries.left_on(policy, claim.loss_on)
     if amount > left:
         raise RuleBroken(
-            f"The coverage that is left for this term is {left.decimal:,f} {left.currency}. Enter that much or less.", field
+            f"The coverage that is left for this term is {left.decimal:,f} {left.currency}. Enter that much or less.",
+            field,
         )
+
+
+@transactional
+@once(Claim)
+def file(
+    *, policy_id: int, loss_on: date, cause: str, description: str, claimed: Money, payee_name: str, actor: Actor
+) -> Claim:
+    """The whole notice at once: all of it is filed, or nothing is kept."""
+    claim = start(policy_id=policy_id, actor=actor)
+    save(
+        claim_id=claim.id,
+        loss_on=loss_on,
+        cause=cause,
+        description=description,
+        claimed=claimed,
+        payee_name=payee_name,
+        actor=actor,
+    )
+    return submit(claim_id=claim.id, actor=actor)
 
 
 # The review
@@ -206,7 +226,9 @@ def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = N
     if amount.minor <= 0:
         raise RuleBroken("Enter an amount above 0. To pay nothing, reject the claim.", "amount")
     if amount > claim.claimed:
-        raise RuleBroken(f"The customer claims {claim.claimed.decimal:,f} {claim.currency}. Approve that much or less.", "amount")
+        raise RuleBroken(
+            f"The customer claims {claim.claimed.decimal:,f} {claim.currency}. Approve that much or less.", "amount"
+        )
     _check_cover(policy, claim, amount, field="amount")
     check_authority(claim.approved + amount, actor.authority_minor)
     assert claim.loss_on is not None
@@ -359,7 +381,13 @@ def _move(claim: Claim, action: str, actor: Actor, *, message: str = "", **facts
     claim.version += 1
     _log(claim, action, actor, message=message)
     audit.record(
-        action, claim, label=claim.number or "draft", actor=actor, before={"status": before}, status=claim.status, **facts
+        action,
+        claim,
+        label=claim.number or "draft",
+        actor=actor,
+        before={"status": before},
+        status=claim.status,
+        **facts,
     )
 
 

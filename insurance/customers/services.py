@@ -126,11 +126,11 @@ def invite(*, customer_id: int, actor: Actor) -> User:
 
 
 @transactional
-def link_confirmed(*, user_id: int) -> Customer:
-    """The customer that a user is, once their address is confirmed: the one whom staff have entered with that
+def confirm(*, link_id: int) -> Customer:
+    """Follow the link that confirms an address. The user is then the customer whom staff have entered with that
     address, if there is exactly one, else a new one.
     """
-    user = lock(User, user_id)
+    user = accounts.confirm(link_id=link_id)
     actor = user.actor()
     own = queries.find_own(actor)
     if own:

@@ -141,5 +141,10 @@ def _write(data: bytes, ending: str) -> str:
     return path
 
 
+def folder() -> Path:
+    """Where files lie."""
+    return current_app.config["DATA_DIR"] / "files"
+
+
 def _place(path: str) -> Path:
-    return current_app.config["DATA_DIR"] / "files" / path
+    return folder() / path

@@ -10,9 +10,7 @@ from .models import JobRun
 
 def run_rows() -> Select:
     """Runs for the list."""
-    return select(
-        JobRun.id, JobRun.name, JobRun.for_day, JobRun.started_at, JobRun.finished_at, JobRun.result
-    )
+    return select(JobRun.id, JobRun.name, JobRun.for_day, JobRun.started_at, JobRun.finished_at, JobRun.result)
 
 
 def last_run(name: str) -> JobRun | None:
@@ -26,7 +24,9 @@ def has_run(name: str, day: date) -> bool:
     """Whether a job has come to its end for a day."""
     return (
         db.session.scalar(
-            select(JobRun.id).where(JobRun.name == name, JobRun.for_day == day, JobRun.finished_at.is_not(None)).limit(1)
+            select(JobRun.id)
+            .where(JobRun.name == name, JobRun.for_day == day, JobRun.finished_at.is_not(None))
+            .limit(1)
         )
         is not None
     )

@@ -1,38 +1,79 @@
 """Balances: what was debited less what was credited."""
 
+from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import ColumnElement, func, select, union_all
+from flask import current_app
+from sqlalchemy import Subquery, func, literal, select, union_all
 
 from ..core.db import db
+from ..core.money import Money
 from .domain import Account
 from .models import Transfer
 
 
-def balance(account: Account, subject: int | None = None, *, as_of: date | None = None) -> int:
-    """The debit balance of an account in minor units, of one subject or of all; negative if more was credited."""
+def balance(
+    account: Account, subject: int | None = None, *, currency: str | None = None, as_of: date | None = None
+) -> Money:
+    """The debit balance of an account, of one subject or of all, in one currency (that of the business, if not said).
 
-    def total(side_account: ColumnElement, side_subject: ColumnElement) -> int:
-        statement = select(func.coalesce(func.sum(Transfer.amount_minor), 0)).where(side_account == account)
-        if subject is not None:
-            statement = statement.where(side_subject == subject)
-        if as_of is not None:
-            statement = statement.where(Transfer.posted_on <= as_of)
-        return int(db.session.scalar(statement) or 0)
-
-    debits = total(Transfer.__table__.c.debit_account, Transfer.__table__.c.debit_subject)
-    return debits - total(Transfer.__table__.c.credit_account, Transfer.__table__.c.credit_subject)
+    It is negative where more was credited.
+    """
+    currency = currency or current_app.config["CURRENCY"]
+    side = _sides(as_of)
+    statement = select(func.sum(side.c.debit - side.c.credit)).where(
+        side.c.account == account, side.c.currency == currency
+    )
+    if subject is not None:
+        statement = statement.where(side.c.subject == subject)
+    return Money(int(db.session.scalar(statement) or 0), currency)
 
 
 def balances(account: Account) -> dict[int, int]:
-    """The debit balance of every subject of an account that is not zero."""
-    moved = union_all(
-        select(Transfer.debit_subject.label("subject"), Transfer.amount_minor.label("amount")).where(
-            Transfer.debit_account == account
-        ),
-        select(Transfer.credit_subject, -Transfer.amount_minor).where(Transfer.credit_account == account),
-    ).subquery()
+    """The debit balance in minor units of every subject of an account that is not zero."""
+    side = _sides()
+    net = func.sum(side.c.debit - side.c.credit)
     rows = db.session.execute(
-        select(moved.c.subject, func.sum(moved.c.amount)).group_by(moved.c.subject).having(func.sum(moved.c.amount) != 0)
+        select(side.c.subject, net).where(side.c.account == account).group_by(side.c.subject).having(net != 0)
     )
-    return {subject: int(amount) for subject, amount in rows}
+    return {subject: int(minor) for subject, minor in rows}
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """All that was debited and credited to an account in a currency."""
+
+    account: Account
+    debit: Money
+    credit: Money
+
+
+def trial_balance(as_of: date | None = None) -> list[TrialLine]:
+    """Every account that was moved, by currency and account. Debits and credits of a currency come to the same sum."""
+    side = _sides(as_of)
+    rows = db.session.execute(
+        select(side.c.account, side.c.currency, func.sum(side.c.debit), func.sum(side.c.credit))
+        .group_by(side.c.account, side.c.currency)
+        .order_by(side.c.currency, side.c.account)
+    )
+    return [
+        TrialLine(account, Money(int(debit), currency), Money(int(credit), currency))
+        for account, currency, debit, credit in rows
+    ]
+
+
+def _sides(as_of: date | None = None) -> Subquery:
+    """Each transfer twice: for the account that it debits, and for the one that it credits."""
+    debits = select(
+        Transfer.debit_account.label("account"),
+        Transfer.debit_subject.label("subject"),
+        Transfer.currency,
+        Transfer.amount_minor.label("debit"),
+        literal(0).label("credit"),
+    )
+    credits = select(
+        Transfer.credit_account, Transfer.credit_subject, Transfer.currency, literal(0), Transfer.amount_minor
+    )
+    if as_of is not None:
+        debits, credits = (part.where(Transfer.posted_on <= as_of) for part in (debits, credits))
+    return union_all(debits, credits).subquery()

@@ -13,7 +13,7 @@ Side = tuple[Account, int]
 
 
 def post(event: Event, event_id: int, *, debit: Side, credit: Side, amount: Money, on: date) -> Transfer | None:
-    """Move an amount, as part of the transaction in hand. Nothing posts nothing; below zero is a bug: swap the sides."""
+    """Move an amount, within the transaction in hand. Nothing posts nothing; below zero is a bug: swap the sides."""
     if not amount:
         return None
     return add(

@@ -10,14 +10,14 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from ..accounts import services as accounts
+from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
+from ..claims.domain import CLAIM_LIFECYCLE
 from ..core import clock
 from ..core.dates import parse_date
 from ..core.errors import Refusal
 from ..core.lifecycle import Lifecycle
 from ..core.money import Money
 from ..core.permissions import Role
-from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
-from ..claims.domain import CLAIM_LIFECYCLE
 from ..demo import portfolio
 from ..jobs import services as jobs
 from ..jobs import worker
@@ -156,7 +156,9 @@ def verify_command(as_json: bool) -> None:
     """Check every invariant; exit 1 if one is violated."""
     results = verify.run()
     if as_json:
-        click.echo(json.dumps([{"invariant": result.name, "violations": result.violations} for result in results], indent=2))
+        click.echo(
+            json.dumps([{"invariant": result.name, "violations": result.violations} for result in results], indent=2)
+        )
     else:
         for result in results:
             click.echo(f"{'ok  ' if not result.violations else 'FAIL'} {result.name}")

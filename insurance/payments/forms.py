@@ -15,7 +15,9 @@ class PaymentForm(Form):
     amount = MoneyField("Amount received")
     method = ChoiceField("How was it paid?", choices=BY_HAND, as_radio=True)
     paid_on = DateField("Date of payment", past=True, default=clock.today)
-    reference = TextField("Reference", hint="The cheque's number, or what the bank statement says", max=100, optional=True)
+    reference = TextField(
+        "Reference", hint="The cheque's number, or what the bank statement says", max=100, optional=True
+    )
     note = TextAreaField("Note", rows=2, max=500, optional=True)
     key = KeyField()
 

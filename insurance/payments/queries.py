@@ -64,9 +64,7 @@ def allocations(payment_id: int) -> list[Row]:
     """What a payment has paid: invoice and amount."""
     return list(
         db.session.execute(
-            select(
-                Invoice.id, Invoice.number, Allocation.amount_minor, Allocation.currency, Allocation.allocated_on
-            )
+            select(Invoice.id, Invoice.number, Allocation.amount_minor, Allocation.currency, Allocation.allocated_on)
             .join(Invoice, Invoice.id == Allocation.invoice_id)
             .where(Allocation.payment_id == payment_id)
             .order_by(Allocation.id)

@@ -217,18 +217,16 @@ def _receipt(account: BillingAccount, payment: Payment) -> None:
         policy_number=account.policy_number,
         data={
             "product": account.product_name,
-            "amount": _text(payment.amount),
+            "amount": payment.amount.in_words,
             "method": METHOD_WORDS[payment.method],
             "paid_on": in_words(payment.paid_on),
             "reference": payment.reference,
-            "allocations": [{"invoice": invoice, "amount": _text(part)} for invoice, part in paid],
-            "credit": _text(credit) if credit else "",
+            "allocations": [{"invoice": invoice, "amount": part.in_words} for invoice, part in paid],
+            "credit": credit.in_words if credit else "",
             "worksheet": [],
         },
     )
-    db.session.add(
-        Receipt(number=number, payment_id=payment.id, document_id=document.id, issued_on=clock.today())
-    )
+    db.session.add(Receipt(number=number, payment_id=payment.id, document_id=document.id, issued_on=clock.today()))
     if customer.email:
         outbox.enqueue(
             "receipt",
@@ -237,11 +235,11 @@ def _receipt(account: BillingAccount, payment: Payment) -> None:
             name=customer.name,
             number=number,
             policy_number=account.policy_number,
-            amount=_text(payment.amount),
+            amount=payment.amount.in_words,
             method=METHOD_WORDS[payment.method],
             paid_on=in_words(payment.paid_on),
         )
 
 
-def _text(amount: Money) -> str:
+def amount: Money.in_words -> str:
     return f"{amount.decimal:,f} {amount.currency}"

@@ -7,6 +7,7 @@ from flask_login import current_user
 from ..billing import queries as billing
 from ..billing.domain import PLAN_WORDS, PaymentPlan, schedule
 from ..claims import queries as claims
+from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.dates import last_day
 from ..core.errors import Refusal, RuleBroken
@@ -132,6 +133,7 @@ def record(policy_id: int) -> ResponseReturnValue:
         transactions=queries.transactions(policy.id),
         invoices=billing.invoices_of(policy.account_id) if policy.account_id else [],
         claims=claims.claims_of_policy(policy.id),
+        claim_words=CLAIM_WORDS,
         plan=PLAN_WORDS[policy.plan],
         last_day=last_day(policy.end_on),
         form=forms.ActForm(),

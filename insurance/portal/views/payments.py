@@ -1,6 +1,6 @@
 """The customer's payments: what is due, paying it, and the receipts."""
 
-from flask import redirect, render_template, url_for
+from flask import redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 

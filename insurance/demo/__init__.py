@@ -1,0 +1,1 @@
+"""A believable portfolio, made by the services."""

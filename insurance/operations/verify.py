@@ -1,0 +1,246 @@
+"""The invariants: what must hold in the data whatever happened, checked by counting again."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Integer, and_, cast, func, select, text
+
+from ..billing.models import OPEN, BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+from ..claims.models import Claim, ReserveChange
+from ..core.db import APPEND_ONLY, db
+from ..core.numbering import Number
+from ..core.outbox import Mail
+from ..customers.models import Customer
+from ..documents import services as documents
+from ..documents.models import StoredFile
+from ..ledger import queries as ledger
+from ..ledger.domain import Account, Event
+from ..ledger.models import Transfer
+from ..payments.domain import PaymentStatus
+from ..payments.models import Allocation, Payment, Receipt
+from ..policies.models import Policy, PolicyTransaction
+
+
+@dataclass(frozen=True)
+class Result:
+    """An invariant and what violates it; no violations, and it holds."""
+
+    name: str
+    violations: list[str]
+
+
+def run() -> list[Result]:
+    """Check every invariant."""
+    return [Result(name, list(check())) for name, check in INVARIANTS.items()]
+
+
+def _differences(what: str, books: dict[int, int], rows: dict[int, int]) -> Iterator[str]:
+    for subject in sorted(books.keys() | rows.keys()):
+        if books.get(subject, 0) != rows.get(subject, 0):
+            yield f"{what} {subject}: ledger {books.get(subject, 0)}, records {rows.get(subject, 0)}"
+
+
+def _sums(statement: object) -> dict[int, int]:
+    return {subject: int(total) for subject, total in db.session.execute(statement) if total}  # type: ignore[call-overload]
+
+
+def control_accounts() -> Iterator[str]:
+    """Each control account of the ledger equals the records that it stands for."""
+    open_ = _sums(
+        select(Invoice.account_id, func.sum(Invoice.total_minor - Invoice.paid_minor))
+        .where(Invoice.status.in_(OPEN))
+        .group_by(Invoice.account_id)
+    )
+    yield from _differences("open invoices of account", ledger.balances(Account.BILLED), open_)
+    unbilled = _sums(
+        select(BillingItem.account_id, func.sum(BillingItem.amount_minor))
+        .outerjoin(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
+        .where(InvoiceLine.item_id.is_(None), BillingItem.kind == "charge")
+        .group_by(BillingItem.account_id)
+    )
+    yield from _differences("unbilled premium of account", ledger.balances(Account.UNBILLED), unbilled)
+    credit = _sums(select(BillingAccount.id, BillingAccount.credit_minor))
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.CUSTOMER_CREDIT).items()}
+    yield from _differences("credit of account", in_books, credit)
+    reserves = _sums(
+        select(ReserveChange.claim_id, func.sum(ReserveChange.change_minor)).group_by(ReserveChange.claim_id)
+    )
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.CASE_RESERVES).items()}
+    yield from _differences("reserve of claim", in_books, reserves)
+    written = _sums(
+        select(Policy.account_id, func.sum(PolicyTransaction.premium_minor))
+        .join(Policy, Policy.id == PolicyTransaction.policy_id)
+        .group_by(Policy.account_id)
+    )
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.WRITTEN_PREMIUM).items()}
+    yield from _differences("written premium of account", in_books, written)
+
+
+def one_receipt_each() -> Iterator[str]:
+    """Each processed payment has one receipt, one posting and, where there is an address, one mail."""
+    rows = db.session.execute(
+        select(Payment.id, Receipt.id, func.count(Transfer.id))
+        .outerjoin(Receipt, Receipt.payment_id == Payment.id)
+        .outerjoin(Transfer, and_(Transfer.event == Event.PAYMENT, Transfer.event_id == Payment.id))
+        .where(Payment.status == PaymentStatus.PROCESSED)
+        .group_by(Payment.id, Receipt.id)
+    )
+    for payment_id, receipt_id, postings in rows:
+        if receipt_id is None or postings != 1:
+            yield f"payment {payment_id}: receipt {receipt_id}, {postings} postings"
+    unmailed = db.session.execute(
+        select(Receipt.number, func.count(Mail.id))
+        .join(Payment, Payment.id == Receipt.payment_id)
+        .join(BillingAccount, BillingAccount.id == Payment.account_id)
+        .join(Customer, Customer.id == BillingAccount.customer_id)
+        .outerjoin(Mail, Mail.document_id == Receipt.document_id)
+        .where(Customer.email != "")
+        .group_by(Receipt.number)
+        .having(func.count(Mail.id) != 1)
+    )
+    for number, mails in unmailed:
+        yield f"receipt {number}: {mails} mails"
+
+
+def paid_is_allocated() -> Iterator[str]:
+    """What is paid on an invoice, and what a payment has allocated, is the sum of the allocations."""
+    for what, model, column, key in (
+        ("invoice", Invoice, Invoice.paid_minor, Allocation.invoice_id),
+        ("payment", Payment, Payment.allocated_minor, Allocation.payment_id),
+    ):
+        rows = db.session.execute(
+            select(model.id, column, func.coalesce(func.sum(Allocation.amount_minor), 0))
+            .outerjoin(Allocation, key == model.id)
+            .group_by(model.id, column)
+        )
+        for id, kept, counted in rows:
+            if kept != int(counted):
+                yield f"{what} {id}: {kept} kept, {counted} allocated"
+
+
+def numbers_without_gaps() -> Iterator[str]:
+    """Each series and year has as many records as numbers were given out."""
+    for series, model in (("INV", Invoice), ("RCT", Receipt), ("CLM", Claim), ("POL", Policy)):
+        given = {row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))}
+        year = cast(func.substr(model.number, 5, 4), Integer)  # type: ignore[attr-defined]
+        used = dict(
+            db.session.execute(select(year, func.count()).where(model.number.is_not(None)).group_by(year)).all()  # type: ignore[attr-defined]
+        )
+        for at in sorted(given.keys() | used.keys()):
+            if given.get(at, 0) != used.get(at, 0):
+                yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used.get(at, 0)} used"
+
+
+def claims_within_limits() -> Iterator[str]:
+    """Approved claims of a term stay within its coverage, and no reserve is below zero."""
+    rows = db.session.execute(
+        select(Policy.number, PolicyTransaction.id, func.sum(Claim.approved_minor))
+        .join(Policy, Policy.id == PolicyTransaction.policy_id)
+        .join(
+            Claim,
+            and_(
+                Claim.policy_id == Policy.id,
+                Claim.loss_on >= PolicyTransaction.term_start,
+                Claim.loss_on < PolicyTransaction.term_end,
+            ),
+        )
+        .where(PolicyTransaction.kind.in_(("new_business", "renewal")), Claim.approved_minor > 0)
+        .group_by(Policy.number, PolicyTransaction.id)
+    )
+    for number, transaction_id, approved in rows:
+        coverages = db.session.get_one(PolicyTransaction, transaction_id).coverages
+        if approved > sum(coverage["limit_minor"] for coverage in coverages):
+            yield f"policy {number}: {approved} approved"
+    for claim_id, total in _sums(
+        select(ReserveChange.claim_id, func.sum(ReserveChange.change_minor)).group_by(ReserveChange.claim_id)
+    ).items():
+        if total < 0:
+            yield f"claim {claim_id}: reserve {total}"
+
+
+def four_eyes() -> Iterator[str]:
+    """Above the limit nobody approved what they ordered."""
+    for id in db.session.scalars(
+        select(Disbursement.id).where(
+            Disbursement.amount_minor > Disbursement.limit_minor, Disbursement.checker_id == Disbursement.maker_id
+        )
+    ):
+        yield f"disbursement {id}"
+
+
+def policies_replay() -> Iterator[str]:
+    """A policy's transactions add up to its present premium, tax and fees, and so do its billing items."""
+    rows = db.session.execute(
+        select(
+            Policy.number,
+            Policy.premium_minor + Policy.tax_minor + Policy.fee_minor,
+            func.sum(PolicyTransaction.premium_minor + PolicyTransaction.tax_minor + PolicyTransaction.fee_minor),
+            Policy.account_id,
+        )
+        .join(PolicyTransaction, PolicyTransaction.policy_id == Policy.id)
+        .group_by(Policy.id)
+    )
+    items = _sums(select(BillingItem.account_id, func.sum(BillingItem.amount_minor)).group_by(BillingItem.account_id))
+    for number, present, replayed, account_id in rows:
+        if not present == int(replayed) == items.get(account_id):
+            yield f"policy {number}: {present} present, {replayed} replayed, {items.get(account_id)} billed"
+
+
+def invoices_add_up() -> Iterator[str]:
+    """An invoice's total is the sum of its items."""
+    rows = db.session.execute(
+        select(Invoice.number, Invoice.total_minor, func.sum(BillingItem.amount_minor))
+        .outerjoin(InvoiceLine, InvoiceLine.invoice_id == Invoice.id)
+        .outerjoin(BillingItem, BillingItem.id == InvoiceLine.item_id)
+        .group_by(Invoice.number, Invoice.total_minor)
+    )
+    for number, total, items in rows:
+        if total != int(items or 0):
+            yield f"invoice {number}: total {total}, items {items}"
+
+
+def database_is_whole() -> Iterator[str]:
+    """Foreign keys and pages are sound, and every table that is written once has its triggers."""
+    if db.engine.dialect.name == "sqlite":
+        for row in db.session.execute(text("PRAGMA foreign_key_check")):
+            yield f"foreign key: {tuple(row)}"
+        for [word] in db.session.execute(text("PRAGMA integrity_check")):
+            if word != "ok":
+                yield word
+        triggers = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' GROUP BY tbl_name HAVING count(*) = 2"
+    else:
+        triggers = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+    protected = set(db.session.scalars(text(triggers)))
+    for table in sorted(APPEND_ONLY - protected):
+        yield f"table {table} can be changed"
+
+
+def files_are_whole() -> Iterator[str]:
+    """Each stored file is there with its hash, and there is no other."""
+    folder = documents.folder()
+    known = set()
+    for stored in db.session.scalars(select(StoredFile)):
+        known.add(stored.path)
+        path = folder / stored.path
+        if not path.is_file():
+            yield f"file {stored.id}: missing"
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != stored.sha256:
+            yield f"file {stored.id}: changed"
+    for path in folder.glob("**/*"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in known:
+            yield f"file {path.name}: no record"
+
+
+INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
+    "control accounts equal their records": control_accounts,
+    "each processed payment has one receipt, posting and mail": one_receipt_each,
+    "what is paid is what is allocated": paid_is_allocated,
+    "numbers have no gaps": numbers_without_gaps,
+    "claims stay within limits": claims_within_limits,
+    "nobody approved what they ordered above the limit": four_eyes,
+    "policies replay to their premium, and their items add up to it": policies_replay,
+    "invoices add up": invoices_add_up,
+    "the database is whole": database_is_whole,
+    "files are whole": files_are_whole,
+}

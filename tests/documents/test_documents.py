@@ -1,0 +1,147 @@
+"""Documents: the same bytes every time, archived once, seen by those who may."""
+
+import hashlib
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+
+from insurance.core.db import db, transaction
+from insurance.core.errors import NotFound
+from insurance.core.permissions import Role
+from insurance.documents import pdf, queries, services
+from insurance.documents.models import Document, DocumentKind, StoredFile
+from insurance.web.uploads import CleanFile
+from tests import factories
+
+DAY = date(2026, 6, 1)
+COMMON = {
+    "company": {"name": "Harbor Mutual", "phone": "1-800-555-0142", "address": "1 Harbor Square"},
+    "customer": {"name": "Zoë Łukasiewicz-O’Brien", "address": "12 Rue de l’Église\n75001 Paris", "number": "CUS-1"},
+    "policy_number": "POL-2026-000042",
+    "product": "Standard cover",
+    "number": "INV-2026-000001",
+    "issued_on": "1 Jun 2026",
+    "worksheet": [{"label": "Premium", "text": "Instalment 1 of 12", "amount": "200.00 USD"}],
+}
+INVOICE = COMMON | {
+    "due_on": "15 Jun 2026",
+    "instalment": "Instalment 1 of 12",
+    "items": [{"text": "Premium", "period": "1 Jun 2026 – 30 Jun 2026", "amount": "200.00 USD"}],
+    "total": "200.00 USD",
+    "pay_url": "https://insurance.example/portal/payments",
+}
+RECEIPT = COMMON | {
+    "amount": "250.00 USD",
+    "method": "Bank transfer",
+    "paid_on": "3 Jun 2026",
+    "reference": "",
+    "allocations": [{"invoice": "INV-2026-000001", "amount": "200.00 USD"}],
+    "credit": "50.00 USD",
+}
+DATA = {"invoice": INVOICE, "receipt": RECEIPT}
+
+
+@pytest.mark.parametrize("kind", list(DocumentKind))
+def test_same_bytes_in_this_process_and_in_another(kind: str) -> None:
+    mine = pdf.render(kind, DATA[kind], issued_on=DAY)
+    assert mine == pdf.render(kind, DATA[kind], issued_on=DAY)
+    script = (
+        "import hashlib; from tests.documents.test_documents import DATA, DAY; from insurance.documents import pdf;"
+        f"print(hashlib.sha256(pdf.render({str(kind)!r}, DATA[{str(kind)!r}], issued_on=DAY)).hexdigest())"
+    )
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == hashlib.sha256(mine).hexdigest()
+
+
+@pytest.mark.parametrize("kind", list(DocumentKind))
+def test_accessible(kind: str) -> None:
+    assert b"pdfuaid" in pdf.render(kind, DATA[kind], issued_on=DAY)
+
+
+@pytest.mark.parametrize("name", ["王小明", "ไทย 😀", '#panic("x") $x$ *a* \\ // /* <a> @b', "", "\u202eevil"])
+def test_no_name_is_refused(name: str) -> None:
+    data = INVOICE | {"customer": {"name": name, "address": "", "number": ""}}
+    assert pdf.render("invoice", data, issued_on=DAY).startswith(b"%PDF")
+
+
+def test_empty_lists_and_many_pages() -> None:
+    assert pdf.render("receipt", RECEIPT | {"allocations": [], "worksheet": [], "credit": ""}, issued_on=DAY)
+    assert pdf.render("invoice", INVOICE | {"items": INVOICE["items"] * 200}, issued_on=DAY)
+
+
+def issue(customer, number: str = "INV-2026-000001") -> Document:
+    with transaction():
+        return services.issue(
+            kind=DocumentKind.INVOICE,
+            number=number,
+            customer=customer,
+            policy_number="POL-2026-000042",
+            data={key: INVOICE[key] for key in INVOICE if key not in ("company", "customer", "number", "issued_on")},
+        )
+
+
+def test_archive_keeps_the_bytes_that_were_shown_before(app) -> None:
+    document = issue(factories.customer())
+    shown = services.pdf(document)
+    assert services.archive_due() == 1
+    assert services.archive_due() == 0
+    stored = queries.find_file(document.id)
+    assert stored.name == "Invoice INV-2026-000001.pdf"
+    assert services.read(stored) == services.pdf(document) == shown
+
+
+def test_another_worker_was_faster(app, monkeypatch) -> None:
+    document = issue(factories.customer())
+    services.archive_due()
+    files = set((app.config["DATA_DIR"] / "files").iterdir())
+    monkeypatch.setattr(queries, "to_archive", lambda limit: [document.id])
+    services.archive_due()
+    assert set((app.config["DATA_DIR"] / "files").iterdir()) == files
+    assert db.session.query(StoredFile).count() == 1
+
+
+def test_one_that_cannot_be_made_does_not_stop_the_others(app) -> None:
+    customer = factories.customer()
+    with transaction():
+        services.issue(kind=DocumentKind.RECEIPT, number="R", customer=customer, policy_number="P", data={})
+    issue(customer)
+    assert services.archive_due() == 1
+
+
+def test_a_changed_file_is_noticed(app) -> None:
+    actor = factories.user()
+    data = b"\x89PNG"
+    stored = services.store(CleanFile("photo.png", "image/png", data, hashlib.sha256(data).hexdigest()), actor=actor)
+    assert services.read(stored) == data
+    (app.config["DATA_DIR"] / "files" / stored.path).write_bytes(b"other")
+    with pytest.raises(services.DamagedFileError):
+        services.read(stored)
+
+
+def test_sight(app) -> None:
+    agent, other = factories.user(), factories.user()
+    person, stranger = factories.user(Role.CUSTOMER), factories.user(Role.CUSTOMER)
+    document = issue(factories.customer(agent=agent, user=person))
+    for actor in (agent, person, factories.user(Role.ADMIN, wide_sight=True)):
+        assert queries.get_document(document.id, actor).id == document.id
+        assert [row.id for row in queries.own(actor)] == [document.id]
+        assert [row.number for row in queries.of_policy("POL-2026-000042", actor)] == ["INV-2026-000001"]
+    for actor in (other, stranger):
+        assert not queries.own(actor)
+        assert not queries.of_policy("POL-2026-000042", actor)
+        with pytest.raises(NotFound):
+            queries.get_document(document.id, actor)
+
+
+def test_page(app) -> None:
+    person = factories.user(Role.CUSTOMER)
+    document = issue(factories.customer(user=person))
+    response = factories.browser(person).get(f"/documents/{document.id}.pdf")
+    assert response.data == services.pdf(document)
+    assert response.content_type == "application/pdf"
+    assert response.headers["Content-Disposition"] == 'inline; filename="Invoice INV-2026-000001.pdf"'
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert factories.browser(factories.user(Role.CUSTOMER)).get(f"/documents/{document.id}.pdf").status_code == 404
+    assert app.test_client().get(f"/documents/{document.id}.pdf").status_code == 303
