@@ -14,11 +14,11 @@ from ..core.money import Money
 from ..core.permissions import Actor, check_may
 from ..customers.models import Customer
 from ..documents import services as documents
-from ..documents.models import DocumentKind
+from ..documents.models import Document, DocumentKind
 from ..ledger import services as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from . import queries
-from .domain import DISBURSEMENT_LIFECYCLE, DisbursementStatus, Instalment, ItemKind, PaymentPlan
+from .domain import DISBURSEMENT_LIFECYCLE, Instalment, ItemKind, PaymentPlan
 from .models import BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
 
 CREDITED_AT_INVOICE = {
@@ -103,48 +103,26 @@ def issue_all_due(*, on: date, actor: Actor) -> int:
 
 def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: Actor) -> Invoice:
     customer = db.session.get_one(Customer, account.customer_id)
-    total = sum((item.amount for item in items), Money.zero(account.currency))
     first = items[0]
-    number = numbering.take("INV")
-    due_on = max(first.due_on, on)
-    part = f"Instalment {first.instalment} of {first.instalments}" if first.instalments > 1 else ""
-    document = documents.issue(
-        kind=DocumentKind.INVOICE,
-        number=number,
-        customer=customer,
-        policy_number=account.policy_number,
-        data={
-            "product": account.product_name,
-            "due_on": in_words(due_on),
-            "instalment": part,
-            "items": [
-                {"text": ITEM_WORDS[item.kind], "period": _period(item), "amount": item.amount.in_words} for item in items
-            ],
-            "total": total.in_words,
-            "worksheet": worksheet(items, queries.items_of(account.id)),
-            "pay_url": current_app.config["PUBLIC_URL"] + "/portal/payments",
-        },
+    invoice = Invoice(
+        number=numbering.take("INV"),
+        account_id=account.id,
+        instalment=first.instalment,
+        instalments=first.instalments,
+        issued_on=on,
+        due_on=max(first.due_on, on),
+        total_minor=sum(item.amount_minor for item in items),
+        currency=account.currency,
     )
-    invoice = add(
-        Invoice(
-            number=number,
-            account_id=account.id,
-            instalment=first.instalment,
-            instalments=first.instalments,
-            issued_on=on,
-            due_on=due_on,
-            total_minor=total.minor,
-            currency=total.currency,
-            document_id=document.id,
-        )
-    )
+    invoice.document_id = _document(invoice, items, account, customer).id
+    add(invoice)
     for item in items:
         db.session.add(InvoiceLine(item_id=item.id, invoice_id=invoice.id))
         ledger.post(
             Event.INVOICE_ISSUED,
             invoice.id,
             debit=(Account.BILLED, account.id),
-            credit=(CREDITED_AT_INVOICE[item.kind], COMPANY if item.kind is not ItemKind.CHARGE else account.id),
+            credit=(CREDITED_AT_INVOICE[item.kind], account.id if item.kind is ItemKind.CHARGE else COMPANY),
             amount=item.amount,
             on=on,
         )
@@ -152,42 +130,55 @@ def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: A
         outbox.enqueue(
             "invoice_issued",
             to=customer.email,
-            document_id=document.id,
+            document_id=invoice.document_id,
             name=customer.name,
-            number=number,
+            number=invoice.number,
             policy_number=account.policy_number,
-            amount=total.in_words,
-            due_on=in_words(due_on),
+            amount=invoice.total.in_words,
+            due_on=in_words(invoice.due_on),
             pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
         )
-    audit.record("issue", invoice, label=number, actor=actor, total=total, due_on=due_on)
+    audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
     return invoice
 
 
-def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) -> list[dict[str, str]]:
-    """Why an invoice asks what it asks, line by line, made of the very items that it bills."""
-    lines = []
-    for item in items:
-        whole = sum((other.amount for other in all_items if other.kind is item.kind), Money.zero(item.currency))
-        word = ITEM_WORDS[item.kind]
-        lines.append(
-            {
-                "label": word,
-                "text": f"{word} for the term {whole.in_words}, instalment {item.instalment} of {item.instalments}"
-                if item.instalments > 1
-                else f"{word} for the term, in one payment",
-                "amount": item.amount.in_words,
-            }
-        )
-    return lines
+def _document(invoice: Invoice, items: list[BillingItem], account: BillingAccount, customer: Customer) -> Document:
+    part = f"Instalment {invoice.instalment} of {invoice.instalments}" if invoice.instalments > 1 else ""
+    return documents.issue(
+        kind=DocumentKind.INVOICE,
+        number=invoice.number,
+        customer=customer,
+        policy_number=account.policy_number,
+        data={
+            "product": account.product_name,
+            "due_on": in_words(invoice.due_on),
+            "instalment": part,
+            "items": [
+                {"text": ITEM_WORDS[item.kind], "period": _period(item), "amount": item.amount.in_words}
+                for item in items
+            ],
+            "total": invoice.total.in_words,
+            "worksheet": worksheet(items, queries.items_of(account.id)),
+            "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/payments",
+        },
+    )
 
 
 def _period(item: BillingItem) -> str:
     return f"{in_words(item.period_start)} – {in_words(last_day(item.period_end))}"
 
 
-def amount: Money.in_words -> str:
-    return f"{amount.decimal:,f} {amount.currency}"
+def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) -> list[dict[str, str]]:
+    """Why an invoice asks what it asks, line by line, made of the very items that it bills."""
+    lines = []
+    for item in items:
+        parts = [other.amount for other in all_items if other.kind is item.kind]
+        whole = sum(parts, Money.zero(item.currency))
+        how = f"{whole.in_words} for the term"
+        if len(parts) > 1:
+            how += f", instalment {item.instalment} of {item.instalments}"
+        lines.append({"label": ITEM_WORDS[item.kind], "text": how, "amount": item.amount.in_words})
+    return lines
 
 
 # Money out
@@ -197,7 +188,8 @@ def request_disbursement(
     *, customer_id: int, payee_name: str, reason: str, amount: Money, actor: Actor
 ) -> Disbursement:
     """Order money to be paid out; up to the limit the order is approved with it, above it a second person must."""
-    limit = current_app.config["PAYOUT_LIMIT_MINOR"]
+    config = current_app.config
+    limit = config["PAYOUT_LIMIT_MINOR"] if amount.currency == config["CURRENCY"] else 0
     order = add(
         Disbursement(
             customer_id=customer_id,
@@ -229,7 +221,7 @@ def approve_disbursement(*, id: int, actor: Actor) -> Disbursement:
 
 
 def _approve(order: Disbursement, actor: Actor) -> None:
-    order.status = DISBURSEMENT_LIFECYCLE.next(order.status or DisbursementStatus.REQUESTED, "approve")
+    _move(order, "approve")
     order.checker_id, order.approved_at = actor.id, clock.now()
 
 
@@ -238,7 +230,13 @@ def settle_disbursement(*, id: int, reference: str, on: date, actor: Actor) -> D
     """Record that an approved order was sent and has arrived."""
     check_may(actor, "claim:settle")
     order = lock(Disbursement, id)
-    order.status = DISBURSEMENT_LIFECYCLE.next(DISBURSEMENT_LIFECYCLE.next(order.status, "send"), "settle")
+    _move(order, "send")
+    _move(order, "settle")
     order.reference, order.settled_on = reference, on
     audit.record("settle", order, label=order.reason, actor=actor, reference=reference, settled_on=on)
     return order
+
+
+def _move(order: Disbursement, action: str) -> None:
+    """The one place that moves an order's status."""
+    order.status = DISBURSEMENT_LIFECYCLE.next(order.status, action)

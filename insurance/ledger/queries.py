@@ -64,16 +64,16 @@ def trial_balance(as_of: date | None = None) -> list[TrialLine]:
 
 def _sides(as_of: date | None = None) -> Subquery:
     """Each transfer twice: for the account that it debits, and for the one that it credits."""
-    debits = select(
+    debited = select(
         Transfer.debit_account.label("account"),
         Transfer.debit_subject.label("subject"),
         Transfer.currency,
         Transfer.amount_minor.label("debit"),
         literal(0).label("credit"),
     )
-    credits = select(
+    credited = select(
         Transfer.credit_account, Transfer.credit_subject, Transfer.currency, literal(0), Transfer.amount_minor
     )
     if as_of is not None:
-        debits, credits = (part.where(Transfer.posted_on <= as_of) for part in (debits, credits))
-    return union_all(debits, credits).subquery()
+        debited, credited = (part.where(Transfer.posted_on <= as_of) for part in (debited, credited))
+    return union_all(debited, credited).subquery()

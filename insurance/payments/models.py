@@ -40,6 +40,13 @@ class Payment(Base):
 
     amount = money_of("amount_minor")
 
+    @property
+    def left_minor(self) -> int:
+        """What has paid no invoice yet, in minor units: credit, once the payment is processed."""
+        return self.amount_minor - self.allocated_minor
+
+    left = money_of("left_minor")
+
 
 @append_only
 class Allocation(Base):

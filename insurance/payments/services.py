@@ -3,8 +3,6 @@
 import secrets
 from datetime import date
 
-from sqlalchemy import select
-
 from ..billing import queries as billing
 from ..billing.domain import INVOICE_LIFECYCLE, InvoiceStatus, OpenInvoice, allocate
 from ..billing.models import BillingAccount, Invoice
@@ -119,6 +117,8 @@ def _create(
 ) -> Payment:
     if amount.currency != account.currency:
         raise RuleBroken(f"This account is kept in {account.currency}.", "amount")
+    if amount.minor <= 0:
+        raise RuleBroken("Enter an amount above 0.", "amount")
     return add(
         Payment(
             account_id=account.id,
@@ -164,9 +164,8 @@ def _allocate(account: BillingAccount, payment: Payment, first_id: int | None) -
     """Let what a payment has left pay the account's open invoices; how much it paid. The rest stays credit."""
     invoices = {invoice.number: invoice for invoice in billing.open_invoices(account.id)}
     named = next((invoice.number for invoice in invoices.values() if invoice.id == first_id), None)
-    left = Money(payment.amount_minor - payment.allocated_minor, payment.currency)
     open_ = [OpenInvoice(invoice.number, invoice.due_on, invoice.open) for invoice in invoices.values()]
-    parts, _ = allocate(open_, left, first=named)
+    parts, _ = allocate(open_, payment.left, first=named)
     paid = Money.zero(payment.currency)
     for number, part in parts:
         invoice = lock(Invoice, invoices[number].id)
@@ -199,34 +198,30 @@ def _allocate(account: BillingAccount, payment: Payment, first_id: int | None) -
 
 def _receipt(account: BillingAccount, payment: Payment) -> None:
     customer = db.session.get_one(Customer, account.customer_id)
-    paid = [
-        (number, Money(minor, payment.currency))
-        for number, minor in db.session.execute(
-            select(Invoice.number, Allocation.amount_minor)
-            .join(Invoice, Invoice.id == Allocation.invoice_id)
-            .where(Allocation.payment_id == payment.id)
-            .order_by(Allocation.id)
-        )
-    ]
-    credit = payment.amount - sum((part for _, part in paid), Money.zero(payment.currency))
     number = numbering.take("RCT")
+    said = {
+        "amount": payment.amount.in_words,
+        "method": METHOD_WORDS[payment.method],
+        "paid_on": in_words(payment.paid_on),
+    }
     document = documents.issue(
         kind=DocumentKind.RECEIPT,
         number=number,
         customer=customer,
         policy_number=account.policy_number,
         data={
+            **said,
             "product": account.product_name,
-            "amount": payment.amount.in_words,
-            "method": METHOD_WORDS[payment.method],
-            "paid_on": in_words(payment.paid_on),
             "reference": payment.reference,
-            "allocations": [{"invoice": invoice, "amount": part.in_words} for invoice, part in paid],
-            "credit": credit.in_words if credit else "",
+            "allocations": [
+                {"invoice": row.number, "amount": Money(row.amount_minor, row.currency).in_words}
+                for row in queries.allocations(payment.id)
+            ],
+            "credit": payment.left.in_words if payment.left else "",
             "worksheet": [],
         },
     )
-    db.session.add(Receipt(number=number, payment_id=payment.id, document_id=document.id, issued_on=clock.today()))
+    add(Receipt(number=number, payment_id=payment.id, document_id=document.id, issued_on=clock.today()))
     if customer.email:
         outbox.enqueue(
             "receipt",
@@ -235,11 +230,5 @@ def _receipt(account: BillingAccount, payment: Payment) -> None:
             name=customer.name,
             number=number,
             policy_number=account.policy_number,
-            amount=payment.amount.in_words,
-            method=METHOD_WORDS[payment.method],
-            paid_on=in_words(payment.paid_on),
+            **said,
         )
-
-
-def amount: Money.in_words -> str:
-    return f"{amount.decimal:,f} {amount.currency}"

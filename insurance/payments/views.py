@@ -101,7 +101,6 @@ def record(payment_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[payment.status],
         method=METHOD_WORDS[payment.method],
         allocations=queries.allocations(payment.id),
-        left=Money(payment.amount_minor - payment.allocated_minor, payment.currency),
     )
 
 

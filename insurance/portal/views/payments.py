@@ -6,7 +6,6 @@ from flask_login import current_user
 
 from ...billing import queries as billing
 from ...core import clock
-from ...core.money import Money
 from ...payments import queries, services
 from ...payments.domain import METHOD_WORDS, STATUS_WORDS
 from ...payments.forms import PayForm
@@ -58,5 +57,4 @@ def payment(payment_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[record.status],
         method=METHOD_WORDS[record.method],
         allocations=queries.allocations(record.id),
-        left=Money(record.amount_minor - record.allocated_minor, record.currency),
     )
