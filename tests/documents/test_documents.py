@@ -143,5 +143,7 @@ def test_page(app) -> None:
     assert response.content_type == "application/pdf"
     assert response.headers["Content-Disposition"] == 'inline; filename="Invoice INV-2026-000001.pdf"'
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert factories.browser(factories.user(Role.CUSTOMER)).get(f"/documents/{document.id}.pdf").status_code == 404
-    assert app.test_client().get(f"/documents/{document.id}.pdf").status_code == 303
+    with app.app_context():  # who is signed in is kept in the context
+        assert factories.browser(factories.user(Role.CUSTOMER)).get(f"/documents/{document.id}.pdf").status_code == 404
+    with app.app_context():
+        assert app.test_client().get(f"/documents/{document.id}.pdf").status_code == 303
