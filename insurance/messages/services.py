@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
 from ..core import audit, clock
 from ..core.db import db, lock, transactional
@@ -53,13 +54,15 @@ def _lease(limit: int) -> list[int]:
 def _deliver(mail_id: int) -> dict[str, Any]:
     """Try to send a mail, outside any transaction; what is to be noted of the try."""
     mail = queries.get_mail(mail_id)
+    recipient, attempts = mail.recipient, mail.attempts
+    file_name = f"{mail.created_at:%Y%m%dT%H%M%S}-{mail_id}.eml"
     try:
         message = rendering.message(mail)
+    except (OSError, DBAPIError) as error:  # the disk or the database failed, not the mail
+        return _after_fault(error, attempts)
     except Exception as error:
         current_app.logger.exception("mail %s could not be written", mail_id)
         return {"status": MailStatus.DEAD, "last_error": f"could not be written: {error}"}
-    recipient, attempts = mail.recipient, mail.attempts
-    file_name = f"{mail.created_at:%Y%m%dT%H%M%S}-{mail_id}.eml"
     db.session.rollback()  # ends the reading: a slow server keeps nobody else waiting
     if not current_app.config["MAIL_SERVER"]:
         _keep(message, file_name)
