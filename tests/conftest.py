@@ -58,7 +58,9 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield Sqlite(folder)
         return
     with postgres.database() as url:
-        yield Postgres(folder, url)
+        made = Postgres(folder, url)
+        yield made
+        made.engine.dispose()
 
 
 class Database:
@@ -99,12 +101,11 @@ class Postgres(Database):
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
-        self.engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"])
+        self.engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"], execution_options={"writes": True})
 
     def empty(self) -> None:
         """Delete from every table."""
         with self.engine.begin() as connection:
-            connection.execution_options(writes=True)
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             for table in Base.metadata.sorted_tables:
                 connection.execute(table.delete())

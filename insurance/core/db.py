@@ -79,15 +79,18 @@ def identity() -> Mapped[int]:
     return mapped_column(BigId, primary_key=True)
 
 
-def words(enum: type[StrEnum]) -> Enum:
-    """A column type that stores an enum's values, not its names, and lets nothing else in."""
+def words(enum: type[StrEnum], name: str = "") -> Enum:
+    """A column type that stores an enum's values, not its names, and lets nothing else in.
+
+    Where a table has two columns of the same enum, `name` tells their constraints apart.
+    """
     return Enum(
         enum,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
         create_constraint=True,
         length=30,
-        name=enum.__name__.lower(),
+        name=name or enum.__name__.lower(),
     )
 
 

@@ -24,9 +24,9 @@ class Transfer(Base):
     )
 
     id: Mapped[int] = identity()
-    debit_account: Mapped[Account] = mapped_column(words(Account))
+    debit_account: Mapped[Account] = mapped_column(words(Account, "debit_account"))
     debit_subject: Mapped[int] = mapped_column(BigId)
-    credit_account: Mapped[Account] = mapped_column(words(Account))
+    credit_account: Mapped[Account] = mapped_column(words(Account, "credit_account"))
     credit_subject: Mapped[int] = mapped_column(BigId)
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
