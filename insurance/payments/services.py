@@ -20,6 +20,7 @@ from ..ledger import services as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from . import queries
 from .domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus
+from .gateways import test
 from .models import Allocation, Payment, Receipt
 
 DEBITED = {
@@ -65,6 +66,8 @@ def record(
 def start_card(*, invoice_id: int, actor: Actor) -> Payment:
     """Begin to pay what is open on an invoice by card; the payer goes on at the gateway."""
     check_may(actor, "payment:pay_by_card")
+    if not test.serves():
+        raise RuleBroken("Cards can't be charged here yet. Pay by bank transfer or cheque, and name the invoice.")
     invoice, account = billing.get_invoice(invoice_id, actor)
     account = lock(BillingAccount, account.id)
     db.session.refresh(invoice)

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..billing import queries as billing
+from ..billing.models import BillingAccount, Invoice
 from ..core.errors import NotFound, Refusal
 from ..core.money import Money
 from ..customers import queries as customers
@@ -65,17 +66,14 @@ def payment_list() -> ResponseReturnValue:
 @bp.post("/payments/new")
 @requires("payment:record")
 def new() -> ResponseReturnValue:
-    """Take a payment for an invoice; what is over becomes credit on the account."""
-    asked = request.args.get("invoice", "")
-    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
-        raise Refusal("The address names no invoice. Open the invoice and choose “Take payment”.")
-    invoice, account = billing.get_invoice(int(asked), current_user)
-    form = forms.PaymentForm(amount=invoice.open or None)
+    """Take a payment for an invoice, or into an account; what is over becomes credit."""
+    invoice, account = _to_pay()
+    form = forms.PaymentForm(amount=invoice.open if invoice and invoice.open else None)
     if form.validate_on_submit():
         with form.refusals():
             payment = services.record(
                 account_id=account.id,
-                invoice_id=invoice.id,
+                invoice_id=invoice.id if invoice else None,
                 amount=form.amount.data,
                 method=PaymentMethod(form.method.data),
                 paid_on=form.paid_on.data,
@@ -84,9 +82,23 @@ def new() -> ResponseReturnValue:
                 key=form.key.data,
                 actor=current_user,
             )
-            flash("The payment is recorded. The receipt is on its way to the customer.", "ok")
+            flash("The payment is recorded, and the receipt is made.", "ok")
             return redirect(url_for("payments.record", payment_id=payment.id), 303)
     return form.page("payments/new.html", invoice=invoice, account=account)
+
+
+def _to_pay() -> tuple[Invoice | None, BillingAccount]:
+    """What the address names: an invoice, or an account."""
+    invoice_id, account_id = (_id(request.args.get(name, "")) for name in ("invoice", "account"))
+    if invoice_id is not None:
+        return billing.get_invoice(invoice_id, current_user)
+    if account_id is not None:
+        return None, billing.get_account(account_id, current_user)
+    raise Refusal("The address names no invoice. Open the invoice and choose “Take payment”.")
+
+
+def _id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 @bp.get("/payments/<int:payment_id>")
