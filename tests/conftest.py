@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask

@@ -1,0 +1,167 @@
+"""The pages of payments, as staff and as the customer go through them."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from insurance.billing.domain import InvoiceStatus, PaymentPlan
+from insurance.billing.models import BillingAccount
+from insurance.core.db import db
+from insurance.core.permissions import Actor, Role
+from insurance.payments.models import Payment, Receipt
+from tests import factories
+
+
+@pytest.fixture
+def agent(app) -> Actor:
+    return factories.user(Role.AGENT)
+
+
+@pytest.fixture
+def person(app) -> Actor:
+    return factories.user(Role.CUSTOMER)
+
+
+@pytest.fixture
+def invoice(agent: Actor, person: Actor):
+    """The first of 12 instalments of 200.00."""
+    customer = factories.customer(agent=agent, user=person)
+    return factories.first_invoice(factories.bound_policy(plan=PaymentPlan.MONTHLY, customer=customer))
+
+
+def key_in(page: str) -> str:
+    match = re.search(r'name="key"[^>]*value="(\w+)"', page)
+    assert match
+    return match[1]
+
+
+def taken(browser: FlaskClient, address: str, **answers: str):
+    """Fill in and send the form to take a payment."""
+    day = {"paid_on-day": "1", "paid_on-month": "6", "paid_on-year": "2026"}
+    filled = {"amount": "200.00", "method": "cash", "key": key_in(browser.get(address).text), **day, **answers}
+    return browser.post(address, data=filled)
+
+
+def test_staff_take_a_payment_for_an_invoice(app, agent, invoice) -> None:
+    browser = factories.browser(agent)
+    address = f"/payments/new?invoice={invoice.id}"
+    assert 'value="200.00"' in browser.get(address).text
+    answer = taken(browser, address, reference="Till 4")
+    assert answer.status_code == 303
+    record = browser.get(answer.location).text
+    receipt = db.session.query(Receipt).one()
+    for shown in (receipt.number, "$200.00", "Cash", "Till 4", invoice.number, f"/documents/{receipt.document_id}.pdf"):
+        assert shown in record
+    assert db.session.get_one(type(invoice), invoice.id, populate_existing=True).status is InvoiceStatus.PAID
+
+
+def test_staff_take_a_payment_into_an_account(app, agent, invoice) -> None:
+    answer = taken(factories.browser(agent), f"/payments/new?account={invoice.account_id}", amount="250.00")
+    assert answer.status_code == 303
+    assert (db.session.query(Payment).one().invoice_id, db.session.query(Payment).one().left_minor) == (None, 50_00)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"amount": "0"}, "0.01 or more"),
+        ({"amount": "1_000"}, "amount in figures"),
+        ({"amount": "1e30"}, "amount in figures"),
+        ({"amount": "NaN"}, "amount in figures"),
+        ({"amount": "1.001"}, "at most 2 decimals"),
+        ({"paid_on-day": "2"}, "today or in the past"),
+        ({"method": "card"}, "one of those listed"),
+        ({"key": ""}, "open too long"),
+    ],
+)
+def test_what_is_refused_is_said_at_the_form_and_nothing_is_written(
+    app, agent, invoice, answers: dict, said: str
+) -> None:
+    answer = taken(factories.browser(agent), f"/payments/new?invoice={invoice.id}", **answers)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert "<title>Error:" in answer.text
+    assert db.session.query(Payment).count() == 0
+
+
+@pytest.mark.parametrize("query", ["", "?invoice=x", "?invoice=٣", "?invoice=" + "9" * 30, "?account=-1"])
+def test_an_address_that_names_nothing_is_refused(app, agent, query: str) -> None:
+    assert factories.browser(agent).get(f"/payments/new{query}").status_code == 400
+
+
+def test_the_list_and_its_csv_show_the_agents_own_book(app, agent, invoice) -> None:
+    taken(factories.browser(agent), f"/payments/new?invoice={invoice.id}")
+    number = db.session.query(Receipt).one().number
+    policy_number = db.session.get_one(BillingAccount, invoice.account_id).policy_number
+    for path in ("/payments", "/payments?status=processed", f"/payments?q={number}", "/payments.csv"):
+        with app.app_context():
+            assert policy_number in factories.browser(agent).get(path).text
+        with app.app_context():
+            assert policy_number not in factories.browser(factories.user(Role.AGENT)).get(path).text
+
+
+def test_a_customer_pays_in_two_clicks_and_once(app, person, invoice) -> None:
+    browser = factories.browser(person)
+    assert f"/portal/pay/{invoice.id}" in browser.get("/portal/payments").text
+    page = browser.get(f"/portal/pay/{invoice.id}").text
+    assert "Pay $200.00 now" in page
+    gateway = browser.post(f"/portal/pay/{invoice.id}", data={"key": key_in(page)})
+    assert (gateway.status_code, "test-gateway" in gateway.location) == (303, True)
+    again = browser.post(f"/portal/pay/{invoice.id}", data={"key": key_in(page)})
+    assert again.location == gateway.location
+    assert "no money moves" in browser.get(gateway.location).text
+    for _ in range(2):  # the second click, and a reload
+        result = browser.post(gateway.location, data={"outcome": "accept"})
+        assert result.status_code == 303
+    receipt = db.session.query(Receipt).one()
+    paid = browser.get(result.location).text
+    for shown in ("Thank you", "$200.00", receipt.number, f"/documents/{receipt.document_id}.pdf"):
+        assert shown in paid
+    already = browser.get(f"/portal/pay/{invoice.id}").text
+    assert "This invoice is already paid. We took $200.00" in already
+    assert "Pay $" not in already
+    assert receipt.number in browser.get("/portal/payments").text
+
+
+def test_a_declined_card_says_that_nothing_was_charged_and_offers_to_try_again(app, person, invoice) -> None:
+    browser = factories.browser(person)
+    page = browser.get(f"/portal/pay/{invoice.id}").text
+    gateway = browser.post(f"/portal/pay/{invoice.id}", data={"key": key_in(page)}).location
+    result = browser.post(gateway, data={"outcome": "decline"})
+    shown = browser.get(result.location).text
+    assert "You have not been charged" in shown
+    assert f"/portal/pay/{invoice.id}" in shown
+    assert "already" in browser.get(gateway).text
+    assert "not made" not in shown
+
+
+def test_a_payment_that_was_begun_can_be_gone_on_with(app, person, invoice) -> None:
+    browser = factories.browser(person)
+    page = browser.get(f"/portal/pay/{invoice.id}").text
+    browser.post(f"/portal/pay/{invoice.id}", data={"key": key_in(page)})
+    shown = browser.get(f"/portal/payments/{db.session.query(Payment).one().id}").text
+    assert "Go on to pay" in shown
+    assert "Receipt as PDF" not in shown
+
+
+def test_another_customer_finds_neither_invoice_nor_payment(app, agent, invoice) -> None:
+    taken(factories.browser(agent), f"/payments/new?invoice={invoice.id}")
+    payment = db.session.query(Payment).one()
+    with app.app_context():
+        stranger = factories.browser(factories.user(Role.CUSTOMER))
+        assert stranger.get(f"/portal/pay/{invoice.id}").status_code == 404
+        assert stranger.post(f"/portal/pay/{invoice.id}", data={"key": "k"}).status_code == 404
+        assert stranger.get(f"/portal/payments/{payment.id}").status_code == 404
+        assert stranger.get(f"/payments/{payment.id}").status_code == 403
+
+
+def test_production_offers_no_card_until_there_is_a_gateway(app, person, invoice, monkeypatch) -> None:
+    monkeypatch.setitem(app.config, "APP_ENV", "production")
+    page = factories.browser(person).get(f"/portal/pay/{invoice.id}").text
+    assert "Cards cannot be charged here yet" in page
+    assert '<button class="btn btn-primary"' not in page
+
+
+def test_an_unknown_token_is_not_found(app) -> None:
+    assert app.test_client().get("/payments/test-gateway/nothing").status_code == 404
