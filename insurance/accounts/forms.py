@@ -22,7 +22,7 @@ class LoginForm(Form):
 
     email = EmailField("Email address", autocomplete="username")
     password = PasswordField("Password", autocomplete="current-password")
-    next = HiddenField()
+    next = HiddenField(optional=True)
 
 
 class RegisterForm(Form):

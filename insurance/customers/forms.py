@@ -32,7 +32,7 @@ class CustomerForm(Form):
     phone = TelField(optional=True)
     address = TextAreaField("Address", rows=3, max=500, optional=True)
     key = KeyField()
-    anyway = HiddenField()
+    anyway = HiddenField(optional=True)
     version = VersionField()
 
 

@@ -62,6 +62,7 @@ def customer_list() -> ResponseReturnValue:
 @requires("customer:create")
 def new() -> ResponseReturnValue:
     form = forms.CustomerForm()
+    del form.version  # nothing is there yet that somebody else could change
     found: list[Customer] = []
     if form.validate_on_submit():
         facts = _facts(form)

@@ -6,7 +6,6 @@ from ..web.forms import (
     ChoiceField,
     DateField,
     Form,
-    HiddenField,
     KeyField,
     MoneyField,
     TextAreaField,
@@ -24,7 +23,6 @@ class FindCustomerForm(Form):
 class QuoteForm(Form):
     """Cover and term."""
 
-    customer_id = HiddenField()
     policy_type = TextField("Type of policy", hint="Comprehensive, or any other type in your own words", max=60)
     coverage_amount = MoneyField(
         "Coverage amount", hint="The most that is paid for losses in the term", noun="The coverage amount"

@@ -85,6 +85,7 @@ def new_cover() -> ResponseReturnValue:
     """Second step: what is covered and what it costs. The price can be looked at before the quote is saved."""
     customer = customers.get_customer(_number(request.args.get("customer")), current_user)
     form = forms.QuoteForm()
+    del form.version  # nothing is there yet that somebody else could change
     if form.validate_on_submit():
         with form.refusals():
             if request.form.get("go") != "price":
