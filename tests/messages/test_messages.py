@@ -80,7 +80,7 @@ def order(template: str = "claim_rejected", *, to: str = "zoe@example.com", **fa
         return outbox.enqueue(template, to=to, **(facts or DATA)).id
 
 
-def later(mail_id: int, **facts) -> None:
+def later(mail_id: int) -> None:
     """Let a mail be due, and free, now."""
     with transaction():
         mail = db.session.get_one(Mail, mail_id)
