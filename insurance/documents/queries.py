@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from ..core.db import db
 from ..core.errors import NotFound
@@ -12,6 +12,7 @@ from ..customers.models import Customer
 from .models import Document, StoredFile
 
 MOST = 200
+LOOK_BACK = 1000
 
 
 def get_document(id: int, actor: Actor) -> Document:
@@ -52,6 +53,11 @@ def find_file(document_id: int) -> StoredFile | None:
 
 
 def to_archive(limit: int) -> Sequence[int]:
-    """The oldest documents without an archived PDF."""
+    """The oldest documents without an archived PDF.
+
+    They are archived in order, so only those near the newest archived one are looked at, however many there are.
+    """
+    newest = select(func.coalesce(func.max(StoredFile.document_id), 0)).scalar_subquery()
     archived = select(StoredFile.id).where(StoredFile.document_id == Document.id).exists()
-    return db.session.scalars(select(Document.id).where(~archived).order_by(Document.id).limit(limit)).all()
+    statement = select(Document.id).where(Document.id > newest - LOOK_BACK, ~archived)
+    return db.session.scalars(statement.order_by(Document.id).limit(limit)).all()

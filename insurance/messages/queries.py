@@ -1,9 +1,8 @@
 """The outbox: what was written to whom, and what became of it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from ..core.db import db
 from ..core.errors import NotFound
@@ -50,12 +49,8 @@ def count(status: MailStatus) -> int:
     return db.session.scalar(select(func.count()).select_from(Mail).where(Mail.status == status)) or 0
 
 
-def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition on Mail under which it is to be sent and no worker has it in hand."""
+def due(now: datetime, limit: int) -> Select:
+    """The mails to send first: due, and in no worker's hand."""
     free = or_(Mail.leased_until.is_(None), Mail.leased_until < now)
-    return (Mail.status == MailStatus.DUE) & (Mail.due_at <= now) & free
-
-
-def due(now: datetime, limit: int) -> Sequence[int]:
-    """The mails to send first."""
-    return db.session.scalars(select(Mail.id).where(is_due(now)).order_by(Mail.due_at, Mail.id).limit(limit)).all()
+    due = select(Mail.id).where(Mail.status == MailStatus.DUE, Mail.due_at <= now, free)
+    return due.order_by(Mail.due_at, Mail.id).limit(limit)

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from ..core import audit, clock
@@ -31,7 +31,7 @@ def preview(mail: Mail) -> Rendered:
 
 def deliver_due(limit: int = 20) -> int:
     """Send the mails that are due; how many were tried. Nothing is written where nothing is due."""
-    if not queries.due(clock.now(), 1):
+    if db.session.scalar(queries.due(clock.now(), 1)) is None:
         return 0
     leased = _lease(limit)
     for mail_id in leased:
@@ -43,8 +43,7 @@ def deliver_due(limit: int = 20) -> int:
 def _lease(limit: int) -> list[int]:
     """Take mails in hand, so that no other worker sends them; if this one dies, they are free again after a while."""
     now = clock.now()
-    due = select(Mail.id).where(queries.is_due(now)).order_by(Mail.due_at, Mail.id).limit(limit)
-    ids = list(db.session.scalars(due.with_for_update(skip_locked=True)))
+    ids = list(db.session.scalars(queries.due(now, limit).with_for_update(skip_locked=True)))
     db.session.execute(
         update(Mail).where(Mail.id.in_(ids)).values(leased_until=now + LEASE, attempts=Mail.attempts + 1)
     )
