@@ -1,15 +1,16 @@
 """What can happen to a claim, whether there was cover, how much of it is left, and who may decide."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from fractions import Fraction
 from typing import Literal
 
-from ..core.dates import in_words, last_day
-from ..core.errors import NotAllowed
+from ..core.dates import add_working_days, in_words, last_day
+from ..core.errors import NotAllowed, RuleBroken
 from ..core.lifecycle import Lifecycle
-from ..core.money import Money
+from ..core.money import Exact, Money, exact
 from ..core.words import Words
 from ..policies.domain import UNBOUND, PolicyStatus
 
@@ -27,6 +28,11 @@ class ClaimStatus(StrEnum):
     CLOSED = "closed"
     WITHDRAWN = "withdrawn"
 
+
+TO_DECIDE = (ClaimStatus.PENDING, ClaimStatus.UNDER_REVIEW)
+"""Statuses in which the next step is the insurer's decision."""
+UNDECIDED = (*TO_DECIDE, ClaimStatus.WAITING_CUSTOMER)
+"""Statuses of a filed claim whose facts may still change."""
 
 CLAIM_LIFECYCLE = Lifecycle(
     "claim",
@@ -96,6 +102,25 @@ CAUSES = {
 }
 """Causes of loss that a notice can name."""
 
+ACT_WORDS = {
+    "submit": "Reported",
+    "edit": "Facts changed",
+    "attach": "Files added",
+    "review": "Taken under review",
+    "ask": "Question to the customer",
+    "answer": "Answer",
+    "approve": "Approved",
+    "reject": "Rejected",
+    "approve_payout": "Payout approved",
+    "settle": "Paid",
+    "appeal": "Appealed",
+    "withdraw": "Withdrawn",
+    "close": "Closed",
+    "reopen": "Reopened",
+    "note": "Note",
+}
+"""What the steps of a claim's history are called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cover:
@@ -150,46 +175,13 @@ def coverage_left(limit: Money, approved: Sequence[Money]) -> Money:
 def check_authority(amount: Money, authority_minor: int) -> None:
     """Refuse a decision above the handler's limit; 0 means that somebody else decides everything."""
     if amount.minor > authority_minor:
-        limit = Money(authority_minor, amount.currency).decimal
-        raise NotAllowed(
-            f"You can approve up to {limit:,f} {amount.currency}. Pass the claim to someone with a higher limit."
-        )
+        limit = Money(authority_minor, amount.currency).in_words
+        raise NotAllowed(f"You can approve up to {limit}. Pass the claim to someone with a higher limit.")
 
 
 def needs_second_person(amount: Money, payout_limit: Money) -> bool:
     """Whether someone other than the handler must approve the payout; a limit of 0 means always."""
     return amount > payout_limit
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of the tracker that a customer sees."""
-
-    title: str
-    state: Literal["done", "now", "todo"]
-
-
-def stages(status: ClaimStatus) -> tuple[Stage, ...]:
-    """The tracker: what is done, where the claim is now, what is still to come."""
-    titles, now = _TRACKER[status]
-    return tuple(
-        Stage(title, "done" if place < now else "now" if place == now else "todo") for place, title in enumerate(titles)
-    )
-
-
-_TO_PAYMENT = ("Reported", "Being reviewed", "Decision", "Paid")
-_ALL_DONE = 4
-_TRACKER: dict[ClaimStatus, tuple[tuple[str, ...], int]] = {
-    ClaimStatus.DRAFT: (_TO_PAYMENT, 0),
-    ClaimStatus.PENDING: (_TO_PAYMENT, 1),
-    ClaimStatus.UNDER_REVIEW: (_TO_PAYMENT, 1),
-    ClaimStatus.WAITING_CUSTOMER: (("Reported", "Waiting for your answer", "Decision", "Paid"), 1),
-    ClaimStatus.APPROVED: (("Reported", "Reviewed", "Approved", "Paid"), 3),
-    ClaimStatus.PAID: (("Reported", "Reviewed", "Approved", "Paid"), _ALL_DONE),
-    ClaimStatus.CLOSED: (("Reported", "Reviewed", "Decided", "Closed"), _ALL_DONE),
-    ClaimStatus.REJECTED: (("Reported", "Reviewed", "Not covered"), _ALL_DONE),
-    ClaimStatus.WITHDRAWN: (("Reported", "Withdrawn"), _ALL_DONE),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +192,143 @@ class Payable:
     worksheet: tuple[dict[str, str], ...]
 
 
-def payable(loss: Money, deductible: Money, limit: Money, left: Money) -> Payable:
-    """The loss less the deductible, capped by the limit and by what is left of it for the term; never below zero."""
-    zero = Money.zero(loss.currency)
-    after_deductible = max(loss - deductible, zero)
-    within_limit = min(after_deductible, limit)
-    amount = min(within_limit, left)
-    steps = [("Assessed loss", f"{loss.decimal:,f}", loss)]
+def payable(
+    loss: Money,
+    *,
+    deductible: Money | None = None,
+    limit: Money | None = None,
+    left: Money | None = None,
+    value: Money | None = None,
+    carried: Money | None = None,
+    coinsurance_rate: Exact = 0,
+) -> Payable:
+    """The loss, cut by the co-insurance penalty, less the deductible, capped by the limit and by what is left of the
+    aggregate; never below zero. The penalty is carried ÷ (value × rate) where less was carried than agreed.
+    """
+    amount = loss
+    steps = [_step("Loss", "as claimed", amount)]
+    if value and carried is not None and coinsurance_rate:
+        amount = loss.times(min(Fraction(1), carried.minor / (value.minor * exact(coinsurance_rate))))
+        agreed = value.times(coinsurance_rate)
+        steps.append(_step("Co-insurance", f"{carried.in_words} carried of {agreed.in_words} agreed", amount))
     if deductible:
-        steps.append(("Deductible", f"− {deductible.decimal:,f}", after_deductible))
-    steps.append(("Limit", f"at most {limit.decimal:,f}", within_limit))
-    steps.append(("Coverage left in the term", f"at most {left.decimal:,f}", amount))
-    return Payable(
-        amount, tuple({"label": label, "text": text, "amount": f"{so_far.decimal:,f}"} for label, text, so_far in steps)
-    )
+        amount = max(amount - deductible, Money.zero(loss.currency))
+        steps.append(_step("Deductible", f"less {deductible.in_words}", amount))
+    for label, most in (("Limit", limit), ("Coverage left in the term", left)):
+        if most is not None:
+            amount = min(amount, most)
+            steps.append(_step(label, f"at most {most.in_words}", amount))
+    return Payable(amount, tuple(steps))
+
+
+def less_approved(of_claim: Payable, approved: Money) -> Payable:
+    """What is still payable of a claim on which something was approved before."""
+    if not approved:
+        return of_claim
+    amount = max(of_claim.amount - approved, Money.zero(approved.currency))
+    return Payable(amount, (*of_claim.worksheet, _step("Approved before", f"less {approved.in_words}", amount)))
+
+
+def _step(label: str, text: str, so_far: Money) -> dict[str, str]:
+    return {"label": label, "text": text, "amount": so_far.in_words}
+
+
+def check_approval(amount: Money, *, claimed: Money, approved: Money, most: Money) -> None:
+    """Refuse an amount that is nothing, more than the customer claims in all, or more than is payable."""
+    if amount.minor <= 0:
+        raise RuleBroken("Enter an amount above 0. To pay nothing, reject the claim.", "amount")
+    if amount + approved > claimed:
+        before = f", and {approved.in_words} was approved before" if approved else ""
+        raise RuleBroken(f"The customer claims {claimed.in_words}{before}. Approve no more than that.", "amount")
+    if amount > most:
+        raise RuleBroken(f"At most {most.in_words} is payable: the worksheet says why.", "amount")
+
+
+# What the customer sees of it
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the tracker that a customer sees; `detail` says when it was done or who is at it."""
+
+    title: str
+    state: Literal["done", "now", "todo"]
+    detail: str = ""
+
+
+def stages(status: ClaimStatus, done_at: Mapping[str, datetime] | None = None, handler: str = "") -> tuple[Stage, ...]:
+    """The tracker: what is done, where the claim is now, what is still to come.
+
+    `done_at` has the local time of each act that led here.
+    """
+    titles, now = _TRACKER[status]
+    tracker = []
+    for place, title in enumerate(titles):
+        state: Literal["done", "now", "todo"] = "done" if place < now else "now" if place == now else "todo"
+        detail = f"{handler} has your claim" if state == "now" and handler and place == _REVIEW else ""
+        at = next((at for act, at in (done_at or {}).items() if act in _STAGE_ACTS[title]), None)
+        if state == "done" and at:
+            detail = f"{in_words(at.date())}, {at:%H:%M}"
+        tracker.append(Stage(title, state, detail))
+    return tuple(tracker)
+
+
+_TO_PAYMENT = ("Reported", "Being reviewed", "Decision", "Paid")
+_REVIEW = 1
+_ALL_DONE = 4
+_TRACKER: dict[ClaimStatus, tuple[tuple[str, ...], int]] = {
+    ClaimStatus.DRAFT: (_TO_PAYMENT, 0),
+    ClaimStatus.PENDING: (_TO_PAYMENT, _REVIEW),
+    ClaimStatus.UNDER_REVIEW: (_TO_PAYMENT, _REVIEW),
+    ClaimStatus.WAITING_CUSTOMER: (("Reported", "Waiting for your answer", "Decision", "Paid"), _REVIEW),
+    ClaimStatus.APPROVED: (("Reported", "Reviewed", "Approved", "Paid"), 3),
+    ClaimStatus.PAID: (("Reported", "Reviewed", "Approved", "Paid"), _ALL_DONE),
+    ClaimStatus.CLOSED: (("Reported", "Reviewed", "Decided", "Closed"), _ALL_DONE),
+    ClaimStatus.REJECTED: (("Reported", "Reviewed", "Not covered"), _ALL_DONE),
+    ClaimStatus.WITHDRAWN: (("Reported", "Withdrawn"), _ALL_DONE),
+}
+_STAGE_ACTS: dict[str, tuple[str, ...]] = {
+    "Reported": ("submit",),
+    "Being reviewed": (),
+    "Waiting for your answer": (),
+    "Reviewed": ("review",),
+    "Decision": (),
+    "Approved": ("approve",),
+    "Decided": ("approve", "reject"),
+    "Not covered": ("reject",),
+    "Paid": ("settle",),
+    "Closed": ("close",),
+    "Withdrawn": ("withdraw",),
+}
+"""The acts that finish a stage."""
+
+LOOK_AT_DAYS, DECIDE_DAYS, PAY_DAYS = 1, 10, 3
+"""Working days that we allow ourselves."""
+
+
+def what_next(status: ClaimStatus, since: date, today: date) -> str:
+    """What the customer can expect, and by when; `since` is the day on which the claim came to its status."""
+    match status:
+        case ClaimStatus.PENDING:
+            return _promise("We look at your claim", "look at your claim", since, LOOK_AT_DAYS, today)
+        case ClaimStatus.UNDER_REVIEW:
+            return _promise("We decide, or ask you if something is missing,", "decide", since, DECIDE_DAYS, today)
+        case ClaimStatus.APPROVED:
+            return _promise("We send the money", "send the money", since, PAY_DAYS, today)
+        case ClaimStatus.WAITING_CUSTOMER:
+            return "Answer our question, and the review goes on."
+        case ClaimStatus.DRAFT:
+            return "Check your answers and send the claim."
+        case ClaimStatus.REJECTED:
+            return "If you see it differently, call us, and somebody else looks at it again."
+        case ClaimStatus.WITHDRAWN:
+            return "Nothing more. You can report it anew at any time."
+        case _:
+            return "Nothing more: the claim is settled."
+
+
+def _promise(we: str, verb: str, since: date, days: int, today: date) -> str:
+    by = add_working_days(since, days)
+    if today <= by:
+        return f"{we} by {in_words(by)}."
+    return f"We wanted to {verb} by {in_words(by)} and are late. We have not forgotten you; call us if it is urgent."

@@ -1,7 +1,9 @@
 """Claims, as far as the actor may see them, and the facts that decide about them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Row, Select, func, or_, select
@@ -9,6 +11,7 @@ from sqlalchemy import Row, Select, func, or_, select
 from ..accounts.models import User
 from ..billing.domain import DisbursementStatus
 from ..billing.models import Disbursement
+from ..core import clock
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
@@ -19,18 +22,26 @@ from ..documents.models import StoredFile
 from ..policies import queries as policies
 from ..policies.domain import TransactionKind
 from ..policies.models import Policy, PolicyTransaction
-from .domain import ClaimStatus, Cover, CoverCheck, check_cover, coverage_left
+from .domain import (
+    TO_DECIDE,
+    UNDECIDED,
+    ClaimStatus,
+    Cover,
+    CoverCheck,
+    Payable,
+    Stage,
+    check_cover,
+    coverage_left,
+    less_approved,
+    payable,
+    stages,
+    what_next,
+)
 from .models import Attachment, Claim, ClaimCoverage, ClaimEvent, Payout, ReserveChange
 
-UNDECIDED = (ClaimStatus.PENDING, ClaimStatus.UNDER_REVIEW)
-IN_PROGRESS = (
-    ClaimStatus.DRAFT,
-    ClaimStatus.PENDING,
-    ClaimStatus.UNDER_REVIEW,
-    ClaimStatus.WAITING_CUSTOMER,
-    ClaimStatus.APPROVED,
-)
-TERM_KINDS = (TransactionKind.NEW_BUSINESS, TransactionKind.RENEWAL)
+IN_PROGRESS = (ClaimStatus.DRAFT, *UNDECIDED, ClaimStatus.APPROVED)
+OPENS_TERM = (TransactionKind.NEW_BUSINESS, TransactionKind.RENEWAL)
+INSURES = (*OPENS_TERM, TransactionKind.ENDORSEMENT)
 
 
 def _in_sight(actor: Actor, *columns: Any) -> Select:
@@ -44,7 +55,7 @@ def _in_sight(actor: Actor, *columns: Any) -> Select:
 
 
 def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
-    """Claims for lists; drafts are for whoever writes them."""
+    """Filed claims for lists; drafts are for whoever writes them."""
     statement = _in_sight(
         actor,
         Claim.id,
@@ -60,11 +71,12 @@ def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Policy.number.label("policy_number"),
         Policy.id.label("policy_id"),
     )
+    statement = statement.where(Claim.number.is_not(None))
     if q:
         statement = statement.where(or_(Claim.number == q.upper(), Policy.number == q.upper(), customers.matches(q)))
     if status:
-        return statement.where(Claim.status == ClaimStatus(status))
-    return statement.where(Claim.number.is_not(None))
+        statement = statement.where(Claim.status == ClaimStatus(status))
+    return statement
 
 
 def find_some(q: str, actor: Actor, most: int = 20) -> list[Row]:
@@ -82,7 +94,7 @@ def get_claim(id: int, actor: Actor) -> Claim:
 
 def to_decide(actor: Actor, limit: int) -> list[Row]:
     """The claims that wait for a decision longest."""
-    statement = claim_rows(actor).where(Claim.status.in_(UNDECIDED))
+    statement = claim_rows(actor).where(Claim.status.in_(TO_DECIDE))
     return list(db.session.execute(statement.order_by(Claim.id).limit(limit)))
 
 
@@ -119,23 +131,28 @@ def claims_of_customer(customer_id: int) -> Sequence[Claim]:
 
 
 def _terms(policy_id: int) -> list[PolicyTransaction]:
-    return [row for row in policies.transactions(policy_id) if row.kind in TERM_KINDS]
+    return [row for row in policies.transactions(policy_id) if row.kind in OPENS_TERM]
 
 
 def cover_on(policy: Policy, day: date) -> CoverCheck:
-    """Whether a policy gave cover on a day, by its transactions."""
+    """Whether a policy gave cover on a day, by its transactions; it may have ended since."""
     covers = [Cover(row.term_start, row.term_end, policy.cancelled_on) for row in _terms(policy.id)]
     return check_cover(policy.status, covers, day)
 
 
-def term_on(policy_id: int, day: date) -> PolicyTransaction | None:
-    """The transaction that opened the term in which a day lies."""
-    return next((row for row in _terms(policy_id) if row.term_start <= day < row.term_end), None)
+def find_in_force(policy_id: int, day: date) -> PolicyTransaction | None:
+    """The transaction that says what was insured on a day: the last one that was effective in its term by then."""
+    in_force = [
+        row
+        for row in policies.transactions(policy_id)
+        if row.kind in INSURES and row.term_start <= day < row.term_end and row.effective_on <= day
+    ]
+    return in_force[-1] if in_force else None
 
 
 def left_on(policy: Policy, day: date) -> Money:
     """What is left of a policy's coverage for losses in the term of a day: open claims take nothing."""
-    term = term_on(policy.id, day)
+    term = find_in_force(policy.id, day)
     if term is None:
         return Money.zero(policy.currency)
     approved = db.session.scalars(
@@ -148,6 +165,19 @@ def left_on(policy: Policy, day: date) -> Money:
     )
     limit = sum(coverage["limit_minor"] for coverage in term.coverages)
     return coverage_left(Money(limit, policy.currency), [Money(minor, policy.currency) for minor in approved])
+
+
+def payable_now(claim: Claim, policy: Policy) -> Payable:
+    """What may still be paid of a filed claim, with its worksheet."""
+    coverage = get_coverage(claim.id)
+    left = left_on(policy, claim.loss_on) if claim.loss_on else Money.zero(claim.currency)
+    of_claim = payable(
+        claim.claimed,
+        deductible=Money(coverage.deductible_minor, claim.currency),
+        limit=Money(coverage.limit_minor, claim.currency),
+        left=left + claim.approved,
+    )
+    return less_approved(of_claim, claim.approved)
 
 
 def possible_duplicates(claim: Claim) -> Sequence[Claim]:
@@ -180,9 +210,14 @@ def reserve_changes(claim_id: int) -> Sequence[ReserveChange]:
     ).all()
 
 
-def coverages(claim_id: int) -> Sequence[ClaimCoverage]:
-    """What a claim asks of each coverage."""
-    return db.session.scalars(select(ClaimCoverage).where(ClaimCoverage.claim_id == claim_id)).all()
+def find_coverage(claim_id: int) -> ClaimCoverage | None:
+    """What a claim asks of its coverage; none before it is filed."""
+    return db.session.scalar(select(ClaimCoverage).where(ClaimCoverage.claim_id == claim_id))
+
+
+def get_coverage(claim_id: int) -> ClaimCoverage:
+    """What a filed claim asks of its coverage."""
+    return db.session.scalars(select(ClaimCoverage).where(ClaimCoverage.claim_id == claim_id)).one()
 
 
 def history(claim_id: int) -> Sequence[ClaimEvent]:
@@ -190,6 +225,31 @@ def history(claim_id: int) -> Sequence[ClaimEvent]:
     return db.session.scalars(
         select(ClaimEvent).where(ClaimEvent.claim_id == claim_id).order_by(ClaimEvent.id.desc())
     ).all()
+
+
+def question(claim_id: int) -> str:
+    """What the customer was asked last."""
+    asked = select(ClaimEvent.message).where(ClaimEvent.claim_id == claim_id, ClaimEvent.action == "ask")
+    return db.session.scalar(asked.order_by(ClaimEvent.id.desc()).limit(1)) or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a claim stands, for its customer."""
+
+    stages: tuple[Stage, ...]
+    handler: str
+    next_words: str
+
+
+def progress(claim: Claim) -> Progress:
+    """The stages with their times, who has the claim, and what comes next by when."""
+    handler = db.session.get_one(User, claim.handler_id).name if claim.handler_id else ""
+    events = history(claim.id)
+    local = {event.action: event.at.astimezone(clock.zone()) for event in reversed(events)}
+    in_status = [event.at for event in takewhile(lambda event: event.status is claim.status, events)]
+    since = min(in_status, default=claim.created_at).astimezone(clock.zone()).date()
+    return Progress(stages(claim.status, local, handler), handler, what_next(claim.status, since, clock.today()))
 
 
 def attachments(claim_id: int) -> Sequence[StoredFile]:
@@ -202,16 +262,16 @@ def attachments(claim_id: int) -> Sequence[StoredFile]:
     ).all()
 
 
-def get_attachment(claim_id: int, file_id: int) -> StoredFile:
+def get_attachment(claim_id: int, file_id: int) -> tuple[Attachment, StoredFile]:
     """One file on a claim that is in sight already."""
-    stored = db.session.scalar(
-        select(StoredFile)
-        .join(Attachment, Attachment.file_id == StoredFile.id)
+    row = db.session.execute(
+        select(Attachment, StoredFile)
+        .join(StoredFile, StoredFile.id == Attachment.file_id)
         .where(Attachment.claim_id == claim_id, StoredFile.id == file_id)
-    )
-    if stored is None:
+    ).first()
+    if row is None:
         raise NotFound("We cannot find that file.")
-    return stored
+    return row[0], row[1]
 
 
 def payouts(claim_id: int) -> Sequence[Disbursement]:

@@ -1,8 +1,9 @@
 """Staff pages of claims: one record page, one path per act."""
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -12,13 +13,12 @@ from ..core.errors import Refusal
 from ..core.money import Money
 from ..customers import queries as customers
 from ..documents import services as documents
-from ..documents.models import StoredFile
 from ..policies import queries as policies
 from ..web.forms import Form
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
 from . import forms, queries, services
-from .domain import CAUSES, CLAIM_LIFECYCLE, STATUS_WORDS, ClaimStatus, payable
+from .domain import ACT_WORDS, CAUSES, CLAIM_LIFECYCLE, STATUS_WORDS, UNDECIDED, ClaimStatus
 from .models import Claim
 
 bp = Blueprint("claims", __name__)
@@ -30,7 +30,7 @@ CLAIMS = ListPage(
     key=Claim.id,
     default_sort="-number",
     search_hint="Claim, policy or customer",
-    empty="No claims yet.",
+    empty="No claims yet. File one from the page of its policy.",
     filters=[
         Choice(
             "status",
@@ -41,7 +41,7 @@ CLAIMS = ListPage(
     columns=[
         Col(
             "Claim",
-            lambda r: r.number or "Draft",
+            lambda r: r.number,
             sort=Claim.number,
             href=lambda r: url_for("claims.record", claim_id=r.id),
         ),
@@ -73,12 +73,13 @@ BUTTONS = {
     "ask": "Ask the customer",
     "answer": "Enter the answer",
     "settle": "Record the payout",
+    "appeal": "Take up again",
     "close": "Close",
     "reopen": "Reopen",
     "withdraw": "Withdraw",
 }
-"""The acts that have a button here, in order."""
-AT_ONCE = {"review", "close", "reopen", "withdraw"}
+"""The acts of the lifecycle that have a button, in order."""
+AT_ONCE = {"review", "appeal", "reopen", "close"}
 """Acts that ask nothing."""
 
 
@@ -94,28 +95,31 @@ def claim_list() -> ResponseReturnValue:
 @requires("claim:review")
 def new() -> ResponseReturnValue:
     """Staff file for a customer, on one page."""
-    asked = request.args.get("policy", "")
-    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
-        raise Refusal("The address names no policy. Open the policy and choose “File a claim”.")
-    policy = policies.get_policy(int(asked), current_user)
+    policy = policies.get_policy(_policy_id(), current_user)
     customer = customers.get_customer(policy.customer_id, current_user)
     form = forms.NewClaimForm(payee_name=customer.name)
     if form.validate_on_submit():
         with form.refusals():
             claim = services.file(
-                policy_id=policy.id,
-                loss_on=form.loss_on.data,
-                cause=form.cause.data,
-                description=form.description.data,
-                claimed=form.claimed.data,
-                payee_name=form.payee_name.data,
-                key=form.key.data,
-                actor=current_user,
+                policy_id=policy.id, **_facts(form), files=form.files.data, key=form.key.data, actor=current_user
             )
-            services.attach(claim_id=claim.id, files=form.files.data, actor=current_user)
+            twins = queries.possible_duplicates(claim)
             flash(f"Claim {claim.number} is filed.", "ok")
+            if twins:
+                flash(f"It may be the same loss as {', '.join(twin.number or '' for twin in twins)}.", "warn")
             return redirect(url_for("claims.record", claim_id=claim.id), 303)
     return form.page("claims/new.html", policy=policy, customer=customer)
+
+
+def _policy_id() -> int:
+    asked = request.args.get("policy", "")
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
+        raise Refusal("The address names no policy. Open the policy and choose “File a claim”.")
+    return int(asked)
+
+
+def _facts(form: forms.NewClaimForm | forms.FactsForm) -> dict[str, Any]:
+    return {name: form[name].data for name in services.FACTS}
 
 
 @bp.get("/claims/<int:claim_id>")
@@ -124,11 +128,8 @@ def record(claim_id: int) -> ResponseReturnValue:
     """The facts, the cover, the limits and the authority that decide about a claim."""
     claim = queries.get_claim(claim_id, current_user)
     policy = policies.get_policy(claim.policy_id, current_user)
-    acts = [act for act in BUTTONS if CLAIM_LIFECYCLE.allows(claim.status, act) and current_user.may(f"claim:{act}")]
     orders = queries.payouts(claim.id)
-    waiting = bool(orders) and orders[0].status is DisbursementStatus.REQUESTED
-    if waiting and "settle" in acts:
-        acts.remove("settle")
+    waits = bool(orders) and orders[0].status is DisbursementStatus.REQUESTED
     return render_template(
         "claims/record.html",
         claim=claim,
@@ -137,84 +138,119 @@ def record(claim_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[claim.status],
         cause=CAUSES.get(claim.cause, ""),
         handler=accounts.get_user(claim.handler_id) if claim.handler_id else None,
-        cover=queries.cover_on(policy, claim.loss_on) if claim.loss_on else None,
-        left=queries.left_on(policy, claim.loss_on) if claim.loss_on else None,
-        payable=_payable(claim),
+        duplicates=queries.possible_duplicates(claim) if claim.loss_on else [],
+        editable=claim.status in UNDECIDED and current_user.may("claim:edit"),
+        takes_files=claim.status in services.TAKES_FILES,
+        **_decision(claim),
         reserve=Money(queries.outstanding(claim.id), claim.currency),
         reserve_changes=queries.reserve_changes(claim.id),
-        authority=Money(current_user.authority_minor, claim.currency),
         files=queries.attachments(claim.id),
         events=queries.history(claim.id),
+        act_words=ACT_WORDS,
         orders=orders,
         order_words=DISBURSEMENT_WORDS,
-        second_needed=waiting and current_user.may("claim:approve_payout") and orders[0].maker_id != current_user.id,
-        buttons={act: BUTTONS[act] for act in acts},
+        buttons={act: BUTTONS[act] for act in _acts(claim) if not (waits and act == "settle")},
         at_once=AT_ONCE,
+        second_needed=waits and current_user.may("claim:approve_payout") and orders[0].maker_id != current_user.id,
     )
 
 
-def _payable(claim: Claim) -> list[dict[str, str]]:
-    """The worksheet of what may be paid, as the decision will work it out."""
-    coverages = queries.coverages(claim.id)
-    if not coverages or claim.loss_on is None:
-        return []
-    policy = policies.get_policy(claim.policy_id, current_user)
-    [coverage] = coverages
-    left = queries.left_on(policy, claim.loss_on)
-    limit, deductible = Money(coverage.limit_minor, claim.currency), Money(coverage.deductible_minor, claim.currency)
-    return list(payable(claim.claimed, deductible, limit, left).worksheet)
+def _acts(claim: Claim) -> list[str]:
+    """What the actor may do with a claim as it is now."""
+    return [act for act in BUTTONS if CLAIM_LIFECYCLE.allows(claim.status, act) and current_user.may(f"claim:{act}")]
 
 
-def _act(claim_id: int, form: Form, template: str, service: Callable[[], Claim], said: str) -> ResponseReturnValue:
-    """The page of an act: its form, the service, back to the record."""
+def _decision(claim: Claim) -> dict[str, Any]:
+    """What a decision rests on: cover, what is left, what is payable, and the actor's authority."""
+    facts: dict[str, Any] = {
+        "cover": None,
+        "left": None,
+        "coverage": queries.find_coverage(claim.id),
+        "payable": None,
+        "authority": Money(current_user.authority_minor, claim.currency),
+        "payout_limit": Money(current_app.config["PAYOUT_LIMIT_MINOR"], claim.currency),
+    }
+    if claim.loss_on:
+        policy = policies.get_policy(claim.policy_id, current_user)
+        facts |= {"cover": queries.cover_on(policy, claim.loss_on), "left": queries.left_on(policy, claim.loss_on)}
+        if facts["coverage"]:
+            facts["payable"] = queries.payable_now(claim, policy)
+    return facts
+
+
+@bp.get("/claims/<int:claim_id>/edit")
+@bp.post("/claims/<int:claim_id>/edit")
+@requires("claim:edit")
+def edit(claim_id: int) -> ResponseReturnValue:
     claim = queries.get_claim(claim_id, current_user)
+    form = forms.FactsForm(obj=claim)
     if form.validate_on_submit():
         with form.refusals():
-            service()
-            flash(said, "ok")
+            services.edit(claim_id=claim_id, version=form.version.data, **_facts(form), actor=current_user)
+            flash("The claim is changed, and its cover is checked anew.", "ok")
             return redirect(url_for("claims.record", claim_id=claim_id), 303)
-    return form.page(template, claim=claim, payable=_payable(claim))
+    return form.page("claims/edit.html", claim=claim)
+
+
+# Acts that are one button
 
 
 @bp.post("/claims/<int:claim_id>/review")
 @requires("claim:review")
 def review(claim_id: int) -> ResponseReturnValue:
     services.review(claim_id=claim_id, actor=current_user)
-    flash("The claim is yours now. The customer sees your name.", "ok")
-    return redirect(url_for("claims.record", claim_id=claim_id), 303)
+    return _done(claim_id, "The claim is yours now. The customer sees your name.")
 
 
-@bp.post("/claims/<int:claim_id>/close")
-@requires("claim:close")
-def close(claim_id: int) -> ResponseReturnValue:
-    services.close(claim_id=claim_id, actor=current_user)
-    flash("The claim is closed. You can reopen it.", "ok")
-    return redirect(url_for("claims.record", claim_id=claim_id), 303)
+@bp.post("/claims/<int:claim_id>/appeal")
+@requires("claim:appeal")
+def appeal(claim_id: int) -> ResponseReturnValue:
+    services.appeal(claim_id=claim_id, actor=current_user)
+    return _done(claim_id, "The claim is under review again, and it is yours.")
 
 
 @bp.post("/claims/<int:claim_id>/reopen")
 @requires("claim:reopen")
 def reopen(claim_id: int) -> ResponseReturnValue:
     services.reopen(claim_id=claim_id, actor=current_user)
-    flash("The claim is open again.", "ok")
-    return redirect(url_for("claims.record", claim_id=claim_id), 303)
+    return _done(claim_id, "The claim is open again, and it is yours.")
 
 
-@bp.post("/claims/<int:claim_id>/withdraw")
-@requires("claim:withdraw")
-def withdraw(claim_id: int) -> ResponseReturnValue:
-    services.withdraw(claim_id=claim_id, actor=current_user)
-    flash("The claim is withdrawn.", "ok")
-    home = "portal.claim" if current_user.role == "customer" else "claims.record"
-    return redirect(url_for(home, claim_id=claim_id), 303)
+@bp.post("/claims/<int:claim_id>/close")
+@requires("claim:close")
+def close(claim_id: int) -> ResponseReturnValue:
+    services.close(claim_id=claim_id, actor=current_user)
+    return _done(claim_id, "The claim is closed. You can reopen it.")
 
 
 @bp.post("/claims/<int:claim_id>/approve-payout")
 @requires("claim:approve_payout")
 def approve_payout(claim_id: int) -> ResponseReturnValue:
     services.approve_payout(claim_id=claim_id, actor=current_user)
-    flash("The payout is approved. Record it once it is made.", "ok")
-    return redirect(url_for("claims.record", claim_id=claim_id), 303)
+    return _done(claim_id, "The payout is approved. Record it once it is made.")
+
+
+def _done(claim_id: int, said: str) -> ResponseReturnValue:
+    """Back to the record, as staff or customer."""
+    flash(said, "ok")
+    home = "claims.record" if current_user.is_staff else "portal.claim"
+    return redirect(url_for(home, claim_id=claim_id), 303)
+
+
+# Acts with a page of their own
+
+
+def _act(
+    act: str, claim_id: int, form: Form, service: Callable[[], Claim], said: str, **context: Any
+) -> ResponseReturnValue:
+    """The page of an act, as long as the claim's status allows it: its form, the service, back to the record."""
+    claim = queries.get_claim(claim_id, current_user)
+    CLAIM_LIFECYCLE.next(claim.status, act)
+    if form.validate_on_submit():
+        with form.refusals():
+            service()
+            return _done(claim_id, said)
+    return form.page(f"claims/{act}.html", claim=claim, **context)
 
 
 @bp.get("/claims/<int:claim_id>/approve")
@@ -222,11 +258,12 @@ def approve_payout(claim_id: int) -> ResponseReturnValue:
 @requires("claim:approve")
 def approve(claim_id: int) -> ResponseReturnValue:
     claim = queries.get_claim(claim_id, current_user)
-    form = forms.ApproveForm(amount=claim.claimed, version=claim.version)
+    decision = _decision(claim)
+    form = forms.ApproveForm(amount=decision["payable"] and decision["payable"].amount, version=claim.version)
     return _act(
+        "approve",
         claim_id,
         form,
-        "claims/approve.html",
         lambda: services.approve(
             claim_id=claim_id,
             amount=form.amount.data,
@@ -235,6 +272,7 @@ def approve(claim_id: int) -> ResponseReturnValue:
             actor=current_user,
         ),
         "The claim is approved and the payout is ordered. The customer is told by e-mail.",
+        **decision,
     )
 
 
@@ -244,9 +282,9 @@ def approve(claim_id: int) -> ResponseReturnValue:
 def reject(claim_id: int) -> ResponseReturnValue:
     form = forms.RejectForm(version=queries.get_claim(claim_id, current_user).version)
     return _act(
+        "reject",
         claim_id,
         form,
-        "claims/reject.html",
         lambda: services.reject(
             claim_id=claim_id, notes=form.notes.data, version=form.version.data, actor=current_user
         ),
@@ -260,9 +298,9 @@ def reject(claim_id: int) -> ResponseReturnValue:
 def ask(claim_id: int) -> ResponseReturnValue:
     form = forms.AskForm()
     return _act(
+        "ask",
         claim_id,
         form,
-        "claims/ask.html",
         lambda: services.ask(claim_id=claim_id, question=form.question.data, actor=current_user),
         "The question is on its way. The claim waits for the answer.",
     )
@@ -270,29 +308,31 @@ def ask(claim_id: int) -> ResponseReturnValue:
 
 @bp.get("/claims/<int:claim_id>/answer")
 @bp.post("/claims/<int:claim_id>/answer")
-@requires("claim:review")
+@requires("claim:answer")
 def answer(claim_id: int) -> ResponseReturnValue:
-    form = forms.NoteForm()
+    """Customers answer for themselves, staff enter what they were told."""
+    form = forms.AnswerForm()
     return _act(
+        "answer",
         claim_id,
         form,
-        "claims/answer.html",
-        lambda: services.answer(claim_id=claim_id, text=form.text.data, actor=current_user),
+        lambda: services.answer(claim_id=claim_id, text=form.text.data, files=form.files.data, actor=current_user),
         "The answer is entered. The review goes on.",
+        question=queries.question(claim_id),
     )
 
 
-@bp.get("/claims/<int:claim_id>/note")
-@bp.post("/claims/<int:claim_id>/note")
-@requires("claim:note")
-def note(claim_id: int) -> ResponseReturnValue:
-    form = forms.NoteForm()
+@bp.get("/claims/<int:claim_id>/withdraw")
+@bp.post("/claims/<int:claim_id>/withdraw")
+@requires("claim:withdraw")
+def withdraw(claim_id: int) -> ResponseReturnValue:
+    form = forms.ActForm()
     return _act(
+        "withdraw",
         claim_id,
         form,
-        "claims/note.html",
-        lambda: services.note(claim_id=claim_id, text=form.text.data, actor=current_user),
-        "The note is added.",
+        lambda: services.withdraw(claim_id=claim_id, actor=current_user),
+        "The claim is withdrawn.",
     )
 
 
@@ -301,24 +341,50 @@ def note(claim_id: int) -> ResponseReturnValue:
 @requires("claim:settle")
 def settle(claim_id: int) -> ResponseReturnValue:
     form = forms.SettleForm()
+    orders = queries.payouts(claim_id)
     return _act(
+        "settle",
         claim_id,
         form,
-        "claims/settle.html",
         lambda: services.settle(claim_id=claim_id, reference=form.reference.data, on=form.on.data, actor=current_user),
         "The payout is recorded and the claim is paid. The customer is told by e-mail.",
+        order=orders[0] if orders else None,
     )
+
+
+@bp.get("/claims/<int:claim_id>/note")
+@bp.post("/claims/<int:claim_id>/note")
+@requires("claim:note")
+def note(claim_id: int) -> ResponseReturnValue:
+    claim = queries.get_claim(claim_id, current_user)
+    form = forms.NoteForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.note(claim_id=claim_id, text=form.text.data, actor=current_user)
+            return _done(claim_id, "The note is added.")
+    return form.page("claims/note.html", claim=claim)
+
+
+@bp.get("/claims/<int:claim_id>/attach")
+@bp.post("/claims/<int:claim_id>/attach")
+@requires("claim:attach")
+def attach(claim_id: int) -> ResponseReturnValue:
+    """Photos and documents that come after the notice, from the customer or by way of staff."""
+    claim = queries.get_claim(claim_id, current_user)
+    form = forms.FilesForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            services.attach(claim_id=claim_id, files=form.files.data, actor=current_user)
+            return _done(claim_id, "The files are added.")
+    return form.page("claims/attach.html", claim=claim)
 
 
 @bp.get("/claims/<int:claim_id>/files/<int:file_id>")
 @requires("claim:read")
 def file(claim_id: int, file_id: int) -> ResponseReturnValue:
     """An attachment, as a download that no browser runs."""
-    queries.get_claim(claim_id, current_user)
-    return _download(queries.get_attachment(claim_id, file_id))
-
-
-def _download(stored: StoredFile) -> Response:
+    claim = queries.get_claim(claim_id, current_user)
+    _, stored = queries.get_attachment(claim.id, file_id)
     response = Response(documents.read(stored), mimetype=stored.content_type)
     response.headers.set("Content-Disposition", "attachment", filename=stored.name)
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

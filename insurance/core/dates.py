@@ -64,6 +64,14 @@ def add_months(start: date, months: int) -> date:
     return day_of_month(date(year, month + 1, 1), start.day)
 
 
+def add_working_days(day: date, days: int) -> date:
+    """The day so many Mondays to Fridays later; holidays are not known."""
+    while days:
+        day += timedelta(days=1)
+        days -= day.weekday() < 5
+    return day
+
+
 def periods(start: date, months: int, count: int) -> list[tuple[date, date]]:
     """The first and the last day of each of `count` periods of `months` months in a row."""
     if months < 1 or count < 0:

@@ -59,6 +59,7 @@ AGENT = {
     "claim:submit",
     "claim:attach",
     "claim:review",
+    "claim:edit",
     "claim:ask",
     "claim:answer",
     "claim:approve",
@@ -66,6 +67,7 @@ AGENT = {
     "claim:withdraw",
     "claim:close",
     "claim:reopen",
+    "claim:appeal",
     "claim:note",
 }
 ADMIN = (AGENT - {"agent:use"}) | {

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO, Any
 
@@ -41,7 +41,7 @@ class CleanFile:
 
     name: str
     content_type: str
-    data: bytes
+    data: bytes = field(repr=False)
     sha256: str
 
 

@@ -135,7 +135,7 @@ def test_approved_amounts_use_up_coverage_but_never_more_than_there_is(limit, ap
 
 def test_a_handler_decides_up_to_their_limit():
     check_authority(usd(500_00), 500_00)
-    with pytest.raises(NotAllowed, match=r"up to 500\.00 USD"):
+    with pytest.raises(NotAllowed, match=r"up to \$500\.00"):
         check_authority(usd(500_01), 500_00)
 
 

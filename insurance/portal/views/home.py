@@ -8,7 +8,6 @@ from ...accounts.queries import get_user
 from ...billing import queries as billing
 from ...claims import queries as claims
 from ...claims.domain import STATUS_WORDS as CLAIM_WORDS
-from ...claims.domain import stages
 from ...core import clock
 from ...core.dates import last_day
 from ...core.errors import NotFound
@@ -36,7 +35,7 @@ def home() -> ResponseReturnValue:
         due=billing.due_now(current_user, today),
         claims=claims.open_claims(current_user),
         claim_words=CLAIM_WORDS,
-        stages=stages,
+        progress_of=claims.progress,
         policies=policies.cards(current_user, today, limit=SHOWN),
         words=STATUS_WORDS,
         since=get_user(current_user.id).created_at.year,
