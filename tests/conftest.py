@@ -4,6 +4,7 @@ Tests run on SQLite, and those of the `app` fixture on PostgreSQL too where one 
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import date
@@ -72,6 +73,11 @@ class Database:
             db.session.remove()
 
     def empty(self) -> None:
+        """Take every row and every file away."""
+        self.empty_tables()
+        shutil.rmtree(self.app.config["DATA_DIR"] / "files", ignore_errors=True)
+
+    def empty_tables(self) -> None:
         """Take every row away."""
         raise NotImplementedError
 
@@ -88,7 +94,7 @@ class Sqlite(Database):
         with sqlite3.connect(self.path) as full:
             full.backup(self.blank)
 
-    def empty(self) -> None:
+    def empty_tables(self) -> None:
         """Restore the blank file in place, from memory."""
         with sqlite3.connect(self.path) as used:
             self.blank.backup(used)
@@ -102,7 +108,7 @@ class Postgres(Database):
         super().__init__(folder, url)
         self.engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"], execution_options={"writes": True})
 
-    def empty(self) -> None:
+    def empty_tables(self) -> None:
         """Delete from every table."""
         with self.engine.begin() as connection:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
