@@ -13,15 +13,34 @@ from insurance.core.money import Money
 ROOT = Path(__file__).parent
 
 
-class UnsafeConfiguration(Exception):
+class UnsafeConfigurationError(Exception):
     """Production was asked to start with a value that is missing or unsafe."""
 
 
-NAMES = (
-    "APP_ENV SECRET_KEY DATABASE_URL PUBLIC_URL TRUSTED_HOSTS DATA_DIR MAIL_SERVER MAIL_PORT MAIL_USERNAME MAIL_PASSWORD "
-    "MAIL_USE_TLS MAIL_DEFAULT_SENDER BUSINESS_TIMEZONE BUSINESS_DATE CURRENCY DEMO_PASSWORD COMPANY_NAME COMPANY_PHONE "
-    "COMPANY_ADDRESS PAYOUT_LIMIT HOST PORT"
-).split()
+NAMES = [
+    "APP_ENV",
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "PUBLIC_URL",
+    "TRUSTED_HOSTS",
+    "DATA_DIR",
+    "MAIL_SERVER",
+    "MAIL_PORT",
+    "MAIL_USERNAME",
+    "MAIL_PASSWORD",
+    "MAIL_USE_TLS",
+    "MAIL_DEFAULT_SENDER",
+    "BUSINESS_TIMEZONE",
+    "BUSINESS_DATE",
+    "CURRENCY",
+    "DEMO_PASSWORD",
+    "COMPANY_NAME",
+    "COMPANY_PHONE",
+    "COMPANY_ADDRESS",
+    "PAYOUT_LIMIT",
+    "HOST",
+    "PORT",
+]
 """The variables that are read."""
 
 
@@ -106,4 +125,4 @@ def _refuse_unsafe(settings: dict) -> None:
     if settings["DEMO_PASSWORD"]:
         wrong.append("DEMO_PASSWORD may not be set")
     if wrong:
-        raise UnsafeConfiguration("; ".join(wrong))
+        raise UnsafeConfigurationError("; ".join(wrong))

@@ -58,10 +58,12 @@ def _add_features(app: Flask) -> None:
     from .payments.views import bp as payments
     from .policies.views import bp as policies
     from .portal import views  # noqa: F401 (adds its pages to the blueprint)
+    from .web.public import bp as public
 
     sign_in.install(app)
     for blueprint in (
         accounts, admin, agents, billing, claims, customers, documents, operations, payments, policies, portal.bp,
+        public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)

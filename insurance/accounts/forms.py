@@ -14,7 +14,7 @@ from ..web.forms import (
 )
 from .models import Theme
 
-NEW_PASSWORD_HINT = "At least 12 characters. Several words are easy to keep."
+HOW_TO_CHOOSE = "At least 12 characters. Several words are easy to keep."
 
 
 class LoginForm(Form):
@@ -30,7 +30,7 @@ class RegisterForm(Form):
 
     name = TextField("Full name", max=200, autocomplete="name")
     email = EmailField("Email address", hint="We send a link to confirm it.")
-    password = PasswordField("Password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+    password = PasswordField("Password", hint=HOW_TO_CHOOSE, autocomplete="new-password")
 
 
 class ForgotForm(Form):
@@ -42,14 +42,14 @@ class ForgotForm(Form):
 class PasswordForm(Form):
     """A first password, or a new one."""
 
-    password = PasswordField("New password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+    password = PasswordField("New password", hint=HOW_TO_CHOOSE, autocomplete="new-password")
 
 
 class ChangePasswordForm(Form):
     """The present password and the new one."""
 
     old_password = PasswordField("Present password", autocomplete="current-password")
-    password = PasswordField("New password", hint=NEW_PASSWORD_HINT, autocomplete="new-password")
+    password = PasswordField("New password", hint=HOW_TO_CHOOSE, autocomplete="new-password")
 
 
 class ThemeForm(Form):

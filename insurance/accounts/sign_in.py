@@ -12,7 +12,7 @@ from . import queries, services
 TOUCH_EVERY = timedelta(minutes=1)
 
 
-class SignedIn(Actor, UserMixin):  # type: ignore[misc]
+class SignedIn(Actor, UserMixin):
     """The actor of this request, as Flask-Login wants it."""
 
 

@@ -72,7 +72,7 @@ USERS = ListPage(
     key=User.id,
     default_sort="name",
     search_hint="Name or e-mail",
-    filters=[Choice("role", "Role", [(role, word) for role, word in ROLE_WORDS.items()])],
+    filters=[Choice("role", "Role", list(ROLE_WORDS.items()))],
     columns=[
         Col("Name", lambda r: r.name, sort=User.name, href=lambda r: url_for("admin.user", user_id=r.id)),
         Col("Email", lambda r: r.email, sort=User.email),

@@ -1,6 +1,7 @@
 """The agents' work queue and their search."""
 
 from datetime import date
+from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -56,7 +57,7 @@ def _last_months(today: date) -> list[tuple[str, Money]]:
 def search() -> ResponseReturnValue:
     """Customers, policies, invoices and claims by number or name; a number leads straight to its record."""
     q = request.args.get("q", "").strip()[:100]
-    found = {
+    found: dict[str, list[Any]] = {
         "customers": customers.find_some(q, current_user) if q else [],
         "policies": policies.find_some(q, current_user, clock.today()) if q else [],
         "invoices": billing.find_some(q, current_user) if q else [],

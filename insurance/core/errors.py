@@ -1,7 +1,7 @@
 """The refusals that a person can read. Everything else that is raised is a bug."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 (a refusal is no error: it says what the system will not do)
     """Something that the system will not do, said in words for the person who asked."""
 
     status = 400

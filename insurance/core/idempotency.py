@@ -44,7 +44,7 @@ def once(model: type[M]) -> Callable[[Callable[..., M]], Callable[..., M]]:
             actor = kwargs["actor"]
             print_ = _fingerprint(args, {name: value for name, value in kwargs.items() if name != "actor"})
             scoped = hashlib.sha256(f"{actor.id}:{service.__qualname__}:{key}".encode()).hexdigest()
-            claim = INSERT[db.engine.dialect.name](IdempotencyKey).values(
+            claim: Any = INSERT[db.engine.dialect.name](IdempotencyKey).values(
                 scope=service.__qualname__, key=scoped, fingerprint=print_, at=clock.now()
             )
             # A second request with the key waits here until the first one has committed.

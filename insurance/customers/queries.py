@@ -13,7 +13,7 @@ from .models import Customer
 
 
 def sight(actor: Actor) -> ColumnElement[bool]:
-    """The condition on Customer under which its records are in the actor's sight: every query of every feature has it."""
+    """The condition on Customer under which records are in the actor's sight: every query of every feature has it."""
     if actor.role is Role.CUSTOMER:
         return Customer.user_id == actor.id
     return true() if actor.wide_sight else Customer.agent_id == actor.id

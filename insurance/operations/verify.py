@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Integer, and_, cast, func, select, text
 
@@ -41,7 +42,7 @@ def _differences(what: str, books: dict[int, int], rows: dict[int, int]) -> Iter
             yield f"{what} {subject}: ledger {books.get(subject, 0)}, records {rows.get(subject, 0)}"
 
 
-def _sums(statement: object) -> dict[int, int]:
+def _sums(statement: object) -> dict[Any, int]:
     return {subject: int(total) for subject, total in db.session.execute(statement) if total}  # type: ignore[call-overload]
 
 
@@ -114,18 +115,20 @@ def paid_is_allocated() -> Iterator[str]:
             .outerjoin(Allocation, key == model.id)
             .group_by(model.id, column)
         )
-        for id, kept, counted in rows:
+        for row_id, kept, counted in rows:
             if kept != int(counted):
-                yield f"{what} {id}: {kept} kept, {counted} allocated"
+                yield f"{what} {row_id}: {kept} kept, {counted} allocated"
 
 
 def numbers_without_gaps() -> Iterator[str]:
     """Each series and year has as many records as numbers were given out."""
     for series, model in (("INV", Invoice), ("RCT", Receipt), ("CLM", Claim), ("POL", Policy)):
-        given = {row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))}
-        year = cast(func.substr(model.number, 5, 4), Integer)  # type: ignore[attr-defined]
+        given: dict[Any, int] = {
+            row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))
+        }
+        year = cast(func.substr(model.number, 5, 4), Integer)
         used = dict(
-            db.session.execute(select(year, func.count()).where(model.number.is_not(None)).group_by(year)).all()  # type: ignore[attr-defined]
+            db.session.execute(select(year, func.count()).where(model.number.is_not(None)).group_by(year)).all()
         )
         for at in sorted(given.keys() | used.keys()):
             if given.get(at, 0) != used.get(at, 0):
@@ -161,12 +164,12 @@ def claims_within_limits() -> Iterator[str]:
 
 def four_eyes() -> Iterator[str]:
     """Above the limit nobody approved what they ordered."""
-    for id in db.session.scalars(
+    for order_id in db.session.scalars(
         select(Disbursement.id).where(
             Disbursement.amount_minor > Disbursement.limit_minor, Disbursement.checker_id == Disbursement.maker_id
         )
     ):
-        yield f"disbursement {id}"
+        yield f"disbursement {order_id}"
 
 
 def policies_replay() -> Iterator[str]:

@@ -49,13 +49,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _fault(error: Exception) -> ResponseReturnValue:
     current_app.logger.exception("fault", exc_info=error)
-    return _page(500, MESSAGES[500], shell="public")
+    return _page(500, MESSAGES[500], plain=True)
 
 
-def _page(code: int, message: str, shell: str | None = None) -> ResponseReturnValue:
+def _page(code: int, message: str, plain: bool = False) -> ResponseReturnValue:
     heading = HEADINGS.get(code, HEADINGS[400])
     # An unknown address may be hit by programs: the page asks the database for no more than it must.
-    public = shell or (None if request.endpoint and current_user.is_authenticated else "public")
+    plain = plain or not request.endpoint or not current_user.is_authenticated
     return (
         render_template(
             "errors/error.html",
@@ -63,7 +63,7 @@ def _page(code: int, message: str, shell: str | None = None) -> ResponseReturnVa
             heading=heading,
             message=message,
             reference=g.get("request_id", "") if code >= 500 else "",
-            **({"shell": public} if public else {}),
+            **({"shell": "public"} if plain else {}),
         ),
         code,
     )

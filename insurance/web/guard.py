@@ -66,7 +66,7 @@ def _check() -> ResponseReturnValue | None:
         abort(400)
     if request.endpoint is None:
         return None
-    permission = permission_of(current_app, request.endpoint)  # type: ignore[arg-type]
+    permission = permission_of(current_app, request.endpoint)
     if permission == PUBLIC:
         return None
     if not current_user.is_authenticated:

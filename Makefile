@@ -1,0 +1,60 @@
+# Everything from one place; `make help` says what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PY := .venv/bin/python
+FLASK := $(PY) -m flask --app wsgi
+export FLASK_SKIP_DOTENV := 1
+
+.PHONY: help run test check lint types demo docs bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/.runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install the package python3-venv"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "Installing requirements…"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.development: requirements-dev.txt .venv/.runtime
+	@echo "Installing development requirements…"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: .venv/.runtime ## install, migrate, load the demo the first time, start web and worker
+	@$(FLASK) db upgrade
+	@$(FLASK) products load
+	@$(FLASK) demo load --if-empty
+	@exec $(PY) -m insurance.operations.serve
+
+demo: .venv/.runtime ## load the demo portfolio into an empty database and print the sign-ins
+	@$(FLASK) db upgrade
+	@$(FLASK) demo load --if-empty
+
+test: .venv/.development ## the whole test suite
+	@$(PY) -m pytest -n 2
+
+check: .venv/.development lint types test ## lint, types, and the test suite
+
+lint: .venv/.development
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@.venv/bin/lint-imports
+
+types: .venv/.development
+	@$(PY) -m mypy
+
+docs: .venv/.runtime ## write docs/lifecycles.md from the code
+	@$(FLASK) docs lifecycles > docs/lifecycles.md
+
+bench: .venv/.runtime ## time pages and payments on the demo portfolio
+	@$(PY) bench/pages.py
+
+lock: ## compile requirements.in and requirements-dev.in with hashes (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove the virtual environment and caches; data under instance/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
