@@ -5,7 +5,7 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo docs bench lock clean
+.PHONY: help run test check lint types demo docs lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,9 +48,6 @@ types: .venv/.development
 
 docs: .venv/.runtime ## write docs/lifecycles.md from the code
 	@$(FLASK) docs lifecycles > docs/lifecycles.md
-
-bench: .venv/.runtime ## time pages and payments on the demo portfolio
-	@$(PY) bench/pages.py
 
 lock: ## compile requirements.in and requirements-dev.in with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.txt

@@ -78,5 +78,5 @@ def _page_context() -> dict[str, Any]:
 
 def _serve_assets(app: Flask) -> None:
     """Style, script and icons leave the process compressed and cached, without passing through the application."""
-    static = WhiteNoise(app.wsgi_app, root=ROOT / "static", prefix="static/", max_age=YEAR)
+    static = WhiteNoise(app.wsgi_app, root=ROOT / "static", prefix="static/", max_age=YEAR, allow_all_origins=False)
     app.wsgi_app = static  # type: ignore[method-assign]

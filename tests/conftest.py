@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
@@ -63,11 +64,22 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         made.engine.dispose()
 
 
+class Browser(FlaskClient):
+    """A browser whose every request begins with an empty `g`. Flask reuses the test's, with the last user in it."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request."""
+        for name in list(g):
+            g.pop(name)
+        return super().open(*args, **kwargs)
+
+
 class Database:
     """An application on a migrated database that can be emptied fast."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.app = create_app(settings(url, folder))
+        self.app.test_client_class = Browser
         with self.app.app_context():
             upgrade()
             db.session.remove()

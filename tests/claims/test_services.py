@@ -75,7 +75,9 @@ def book(agent, **facts) -> Policy:
 
 def mails(claim: Claim) -> list[str]:
     return [
-        mail.template for mail in db.session.scalars(select(Mail).order_by(Mail.id)) if claim.number == mail.data.get("number")
+        mail.template
+        for mail in db.session.scalars(select(Mail).order_by(Mail.id))
+        if claim.number == mail.data.get("number")
     ]
 
 
