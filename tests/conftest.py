@@ -46,6 +46,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", kinds, indirect=True, scope="session")
 
 
+def pytest_configure() -> None:
+    """Where PostgreSQL is required, do without it never."""
+    if os.environ.get("REQUIRE_POSTGRES") and not postgres.available():
+        pytest.exit(f"PostgreSQL is required here: {postgres.description()}", 1)
+
+
 def pytest_report_header() -> str:
     """Say which databases the run covers."""
     return f"databases: SQLite, {postgres.description()}"

@@ -208,7 +208,7 @@ def test_a_discarded_draft_has_a_page_without_a_number(policy, customer_pages) -
     draft_id = draft(policy, customer_pages)
     customer_pages.post(f"/claims/{draft_id}/withdraw")
     page = customer_pages.get(f"/portal/claims/{draft_id}").text
-    assert "None" not in page
+    assert "Claim None" not in page
     assert "You withdrew it" in page
 
 

@@ -1,6 +1,7 @@
 """A claim moves as its table says; cover is judged on the date of loss; nobody decides above their limit."""
 
 from datetime import date
+from fractions import Fraction
 from itertools import product
 
 import pytest
@@ -16,9 +17,13 @@ from insurance.claims.domain import (
     check_authority,
     check_cover,
     coverage_left,
+    less_approved,
     needs_second_person,
+    payable,
     stages,
+    what_next,
 )
+from insurance.core.dates import add_working_days
 from insurance.core.errors import IllegalTransition, NotAllowed
 from insurance.core.money import Money
 from insurance.policies.domain import UNBOUND, PolicyStatus
@@ -166,3 +171,44 @@ def test_the_tracker_tells_what_comes_next():
         ("Paid", "todo"),
     ]
     assert [stage.title for stage in stages(ClaimStatus.WITHDRAWN)] == ["Reported", "Withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "terms", "amount"),
+    [
+        ("9000.00", {"deductible": "500.00", "limit": "8000.00", "left": "6000.00"}, "6000.00"),
+        ("400.00", {"deductible": "500.00", "limit": "8000.00"}, "0.00"),
+        ("1234.56", {}, "1234.56"),
+        ("93629.58", {"deductible": "751.08", "limit": "52638.10", "left": "49772.36"}, "49772.36"),
+        (
+            "100000.00",
+            {"deductible": "1000.00", "value": "300000.00", "carried": "180000.00", "rate": "0.80"},
+            "74000.00",
+        ),
+        ("100.00", {"value": "100.00", "carried": "500.00", "rate": "0.80"}, "100.00"),
+    ],
+)
+def test_a_loss_is_cut_by_penalty_deductible_limit_and_what_is_left_in_that_order(loss, terms, amount):
+    given = {name: Money.parse(text, "USD") for name, text in terms.items() if name != "rate"}
+    found = payable(Money.parse(loss, "USD"), **given, coinsurance_rate=Fraction(terms.get("rate", 0)))
+    assert str(found.amount) == amount
+    assert found.worksheet[-1]["amount"] == found.amount.in_words
+
+
+@given(*[st.integers(0, 10**9)] * 4, st.integers(0, 10**9))
+def test_what_is_payable_is_never_negative_nor_above_limit_loss_or_what_is_left(loss, deductible, limit, left, before):
+    found = payable(usd(loss), deductible=usd(deductible), limit=usd(limit), left=usd(left)).amount
+    assert usd(0) <= found <= min(usd(loss), usd(limit), usd(left))
+    assert usd(0) <= less_approved(payable(usd(loss), limit=usd(limit)), usd(before)).amount <= usd(limit)
+
+
+def test_working_days_leave_out_the_weekend():
+    friday = date(2026, 5, 29)
+    assert add_working_days(friday, 1) == date(2026, 6, 1)
+    assert add_working_days(friday, 10) == date(2026, 6, 12)
+    assert add_working_days(friday, 0) == friday
+
+
+@pytest.mark.parametrize("status", ClaimStatus)
+def test_every_status_says_what_comes_next(status):
+    assert what_next(status, date(2026, 6, 1), date(2026, 6, 1)).endswith(".")
