@@ -167,17 +167,21 @@ def left_on(policy: Policy, day: date) -> Money:
     return coverage_left(Money(limit, policy.currency), [Money(minor, policy.currency) for minor in approved])
 
 
-def payable_now(claim: Claim, policy: Policy) -> Payable:
-    """What may still be paid of a filed claim, with its worksheet."""
+def payable_in_all(claim: Claim, policy: Policy) -> Payable:
+    """What may be paid of a filed claim, approved already or not, with its worksheet."""
     coverage = get_coverage(claim.id)
     left = left_on(policy, claim.loss_on) if claim.loss_on else Money.zero(claim.currency)
-    of_claim = payable(
+    return payable(
         claim.claimed,
         deductible=Money(coverage.deductible_minor, claim.currency),
         limit=Money(coverage.limit_minor, claim.currency),
         left=left + claim.approved,
     )
-    return less_approved(of_claim, claim.approved)
+
+
+def payable_now(claim: Claim, policy: Policy) -> Payable:
+    """What may still be paid of a filed claim, with its worksheet."""
+    return less_approved(payable_in_all(claim, policy), claim.approved)
 
 
 def possible_duplicates(claim: Claim) -> Sequence[Claim]:

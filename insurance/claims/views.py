@@ -167,6 +167,7 @@ def _decision(claim: Claim) -> dict[str, Any]:
         "left": None,
         "coverage": queries.find_coverage(claim.id),
         "payable": None,
+        "open": claim.status in UNDECIDED,
         "authority": Money(current_user.authority_minor, claim.currency),
         "payout_limit": Money(current_app.config["PAYOUT_LIMIT_MINOR"], claim.currency),
     }
@@ -174,7 +175,8 @@ def _decision(claim: Claim) -> dict[str, Any]:
         policy = policies.get_policy(claim.policy_id, current_user)
         facts |= {"cover": queries.cover_on(policy, claim.loss_on), "left": queries.left_on(policy, claim.loss_on)}
         if facts["coverage"]:
-            facts["payable"] = queries.payable_now(claim, policy)
+            worked_out = queries.payable_now if facts["open"] else queries.payable_in_all
+            facts["payable"] = worked_out(claim, policy)
     return facts
 
 

@@ -99,7 +99,7 @@ def test_a_customer_reports_a_claim_step_by_step(policy, person, customer_pages)
     for told in ("30 May 2026", "Collision", "Rear-ended.", "$1,200.00", "Maria Lopez", "1 file"):
         assert told in check
     sent = customer_pages.post(f"/portal/claims/new/check?claim={draft_id}", follow_redirects=True)
-    assert "Your claim number is CLM-2026-000001" in sent.text
+    assert "<title>Claim CLM-2026-000001 received" in sent.text
     assert queries.get_claim(int(draft_id), person).status is ClaimStatus.PENDING
 
 
