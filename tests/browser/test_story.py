@@ -1,0 +1,246 @@
+"""The whole business once through, in a real browser, with a real mail server: what the README promises."""
+
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import date
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from io import BytesIO
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from flask import Flask
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from pypdf import PdfReader
+from werkzeug.serving import make_server
+
+from insurance.accounts import passwords
+from insurance.core.db import db
+from insurance.core.permissions import Role
+from insurance.messages import services as messages
+from insurance.operations import verify
+from tests import factories
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PASSWORD = "seven blue harbors"
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("REQUIRE_CHROMIUM"), reason="no Chromium to be found on this machine"
+)
+
+
+class Mailbox:
+    """A mail server that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+    def last_to(self, address: str, words: str) -> EmailMessage:
+        """The latest mail to an address whose subject has these words; the worker delivers first."""
+        db.session.remove()  # what this thread has read is old by now
+        while messages.deliver_due():
+            pass
+        found = [mail for mail in self.mails if mail["To"] == address and words.lower() in mail["Subject"].lower()]
+        assert found, [(mail["To"], mail["Subject"]) for mail in self.mails]
+        return found[-1]
+
+
+def body(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return part.get_content()
+
+
+def attached_text(mail: EmailMessage) -> str:
+    """What the attached PDF says."""
+    [attachment] = list(mail.iter_attachments())
+    return " ".join(page.extract_text() for page in PdfReader(BytesIO(attachment.get_content())).pages)
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port)
+    yield box
+    app.config.update(MAIL_SERVER=None, MAIL_PORT=25)
+    server.stop()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    url = f"http://127.0.0.1:{server.server_port}"
+    before = app.config["PUBLIC_URL"]
+    app.config.update(WTF_CSRF_ENABLED=True, PUBLIC_URL=url)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield url
+    server.shutdown()
+    server.server_close()
+    app.config.update(WTF_CSRF_ENABLED=False, PUBLIC_URL=before)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    assert CHROMIUM, "Chromium is required here and was not found"
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+
+        yield browser
+        browser.close()
+
+
+def sign_in(browser: Any, site: str, email: str) -> Page:
+    page = browser.new_context().new_page()
+    page.set_default_timeout(10_000)
+    page.goto(f"{site}/login")
+    page.fill("#email", email)
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    return page
+
+
+def fill_date(page: Page, name: str, day: date) -> None:
+    for part in ("day", "month", "year"):
+        page.fill(f"#{name}-{part}", str(getattr(day, part)))
+
+
+def press(page: Page, words: str) -> None:
+    page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words)).first.click()
+
+
+def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
+    app: Flask, mailbox: Mailbox, site: str, browser: Any
+) -> None:
+    staff_hash = passwords.hash_password(PASSWORD)
+    agent = factories.user(Role.AGENT, email="agent@example.com", password_hash=staff_hash)
+    factories.user(Role.ADMIN, email="admin@example.com", password_hash=staff_hash)
+    factories.customer(agent=agent, name="Maria Lopez", email="maria@example.com")
+
+    # The visitor registers and confirms the address from the mail: she is the customer whom the agent entered.
+    page = browser.new_context().new_page()
+    page.set_default_timeout(10_000)
+    page.goto(f"{site}/register")
+    page.fill("#name", "Maria Lopez")
+    page.fill("#email", "maria@example.com")
+    page.fill("#password", PASSWORD)
+    press(page, "Create account")
+    link = re.search(r"http://\S+/confirm/\S+", body(mailbox.last_to("maria@example.com", "confirm")))
+    assert link
+    page.goto(link[0])
+    press(page, "Confirm this address")
+    customer = sign_in(browser, site, "maria@example.com")
+    assert customer.locator("h1").inner_text() == "Hello, Maria"
+
+    # The agent quotes, sees the worksheet, and binds with monthly instalments.
+    desk = sign_in(browser, site, "agent@example.com")
+    desk.goto(f"{site}/policies/new?q=Maria")
+    press(desk, "Choose")
+    desk.fill("#policy_type", "comprehensive")
+    desk.fill("#coverage_amount", "100,000.00")
+    fill_date(desk, "start_on", date(2026, 6, 10))
+    press(desk, "Show the price")
+    assert "$2,400.00" in desk.locator("main").inner_text()
+    press(desk, "Save quote")
+    assert "Why this amount?" in desk.locator("main").inner_text()
+    policy_url = desk.url
+    press(desk, "Bind")
+    desk.check("input[value=monthly]")
+    press(desk, "Bind policy")
+    number = re.search(r"POL-\d{4}-\d+", desk.locator("h1").inner_text())
+    assert number
+    invoice_mail = mailbox.last_to("maria@example.com", "invoice")
+    assert number[0] in attached_text(invoice_mail)
+
+    # The calendar alone decides the status; no job has run.
+    for day, status in (
+        (date(2026, 6, 9), "Pending"),
+        (date(2026, 6, 10), "Active"),
+        (date(2027, 6, 9), "Active"),
+        (date(2027, 6, 10), "Expired"),
+    ):
+        app.config["BUSINESS_DATE"] = day
+        desk = sign_in(browser, site, "agent@example.com")
+        desk.goto(policy_url)
+        assert status in desk.locator("h1").inner_text(), day
+    app.config["BUSINESS_DATE"] = date(2026, 6, 20)
+
+    # She pays the first invoice once, with two clicks; a second try says that it is paid.
+    customer = sign_in(browser, site, "maria@example.com")
+    press(customer, "Pay now")
+    pay_url = customer.url
+    customer.get_by_role("button", name=re.compile("Pay .* now")).dblclick()
+    press(customer, "Accept the card")
+    assert "Thank you: $200.00 received" in customer.locator("h1").inner_text()
+    customer.goto(pay_url)
+    assert "already paid" in customer.locator("main").inner_text()
+    receipt = mailbox.last_to("maria@example.com", "receipt")
+    for said in (number[0], "$200.00", "Card", "20 Jun 2026"):
+        assert said in body(receipt)
+        assert said in attached_text(receipt)
+
+    # She files a claim with a photo; above the coverage it is refused in words.
+    customer.goto(f"{site}/portal/claims/new/policy")
+    customer.check("input[name=policy_id]")
+    press(customer, "Continue")
+    fill_date(customer, "loss_on", date(2026, 6, 18))
+    customer.check("input[value=collision]")
+    press(customer, "Save and continue")
+    customer.fill("#description", "Rear-ended at the lights.")
+    press(customer, "Save and continue")
+    customer.fill("#claimed", "1,850.00")
+    press(customer, "Save and continue")
+    photo = BytesIO()
+    Image.new("RGB", (60, 40), "red").save(photo, "PNG")
+    customer.set_input_files("#files", {"name": "bumper.png", "mimeType": "image/png", "buffer": photo.getvalue()})
+    press(customer, "Save and continue")
+    assert "1 file" in customer.locator("main").inner_text()
+    press(customer, "Send the claim")
+    claim = re.search(r"CLM-\d{4}-\d+", customer.locator("h1").inner_text())
+    assert claim
+    mailbox.last_to("maria@example.com", claim[0])
+
+    # The agent decides; the payout is ordered with the approval; she sees it and is told.
+    desk = sign_in(browser, site, "agent@example.com")
+    desk.get_by_role("link", name=claim[0]).first.click()
+    press(desk, "Approve")
+    desk.fill("#notes", "Covered in full.")
+    press(desk, "Approve and order the payout")
+    assert "Approved" in desk.locator("h1").inner_text()
+    assert "Covered in full." in body(mailbox.last_to("maria@example.com", claim[0]))
+    press(customer, "Follow your claim")
+    customer.reload()
+    assert "Approved" in customer.locator("main").inner_text()
+
+    # The admin finds every record, and the books are right.
+    office = sign_in(browser, site, "admin@example.com")
+    for path, word in (
+        ("/admin/users", "maria@example.com"),
+        ("/customers?q=maria", "Maria Lopez"),
+        (f"/policies?q={number[0]}", number[0]),
+        ("/invoices?status=paid", "INV-2026-000001"),
+        ("/payments", "RCT-2026-000001"),
+        ("/claims", claim[0]),
+        ("/admin/outbox", "maria@example.com"),
+        ("/admin/audit", number[0]),
+    ):
+        office.goto(f"{site}{path}")
+        assert word in office.locator("main").inner_text(), path
+    db.session.remove()
+    app.config["BUSINESS_DATE"] = date(2026, 6, 1)
+    assert [result.violations for result in verify.run() if result.violations] == []
