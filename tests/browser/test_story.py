@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from flask import Flask
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from pypdf import PdfReader
 from werkzeug.serving import make_server
 
@@ -29,6 +29,8 @@ from tests import factories
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "seven blue harbors"
+
+expect.set_options(timeout=15_000)
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not os.environ.get("REQUIRE_CHROMIUM"), reason="no Chromium to be found on this machine"
@@ -107,11 +109,11 @@ def browser() -> Iterator[Any]:
 
 def sign_in(browser: Any, site: str, email: str) -> Page:
     page = browser.new_context().new_page()
-    page.set_default_timeout(10_000)
     page.goto(f"{site}/login")
     page.fill("#email", email)
     page.fill("#password", PASSWORD)
     page.click("main button[type=submit]")
+    expect(page).not_to_have_url(re.compile("/login"))
     return page
 
 
@@ -124,6 +126,19 @@ def press(page: Page, words: str) -> None:
     page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words)).first.click()
 
 
+def sees(page: Page, words: str, where: str = "main") -> None:
+    """Wait until the page says so."""
+    expect(page.locator(where)).to_contain_text(words)
+
+
+def number_in(page: Page, pattern: str) -> str:
+    """The number in the page's heading, once it is there."""
+    expect(page.locator("h1")).to_contain_text(re.compile(pattern))
+    found = re.search(pattern, page.locator("h1").inner_text())
+    assert found
+    return found[0]
+
+
 def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     app: Flask, mailbox: Mailbox, site: str, browser: Any
 ) -> None:
@@ -134,18 +149,19 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
 
     # The visitor registers and confirms the address from the mail: she is the customer whom the agent entered.
     page = browser.new_context().new_page()
-    page.set_default_timeout(10_000)
     page.goto(f"{site}/register")
     page.fill("#name", "Maria Lopez")
     page.fill("#email", "maria@example.com")
     page.fill("#password", PASSWORD)
     press(page, "Create account")
+    sees(page, "Check your mail", "h1")
     link = re.search(r"http://\S+/confirm/\S+", body(mailbox.last_to("maria@example.com", "confirm")))
     assert link
     page.goto(link[0])
     press(page, "Confirm this address")
+    sees(page, "Sign in", "h1")
     customer = sign_in(browser, site, "maria@example.com")
-    assert customer.locator("h1").inner_text() == "Hello, Maria"
+    sees(customer, "Hello, Maria", "h1")
 
     # The agent quotes, sees the worksheet, and binds with monthly instalments.
     desk = sign_in(browser, site, "agent@example.com")
@@ -155,17 +171,18 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     desk.fill("#coverage_amount", "100,000.00")
     fill_date(desk, "start_on", date(2026, 6, 10))
     press(desk, "Show the price")
-    assert "$2,400.00" in desk.locator("main").inner_text()
+    sees(desk, "$2,400.00")
     press(desk, "Save quote")
-    assert "Why this amount?" in desk.locator("main").inner_text()
+    number_in(desk, r"POL-\d{4}-\d+")
+    sees(desk, "Why this amount?")
     policy_url = desk.url
     press(desk, "Bind")
     desk.check("input[value=monthly]")
     press(desk, "Bind policy")
-    number = re.search(r"POL-\d{4}-\d+", desk.locator("h1").inner_text())
-    assert number
+    sees(desk, "Policy", "h1")
+    number = number_in(desk, r"POL-\d{4}-\d+")
     invoice_mail = mailbox.last_to("maria@example.com", "invoice")
-    assert number[0] in attached_text(invoice_mail)
+    assert number in attached_text(invoice_mail)
 
     # The calendar alone decides the status; no job has run.
     for day, status in (
@@ -177,20 +194,21 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
         app.config["BUSINESS_DATE"] = day
         desk = sign_in(browser, site, "agent@example.com")
         desk.goto(policy_url)
-        assert status in desk.locator("h1").inner_text(), day
+        sees(desk, status, "h1")
     app.config["BUSINESS_DATE"] = date(2026, 6, 20)
 
     # She pays the first invoice once, with two clicks; a second try says that it is paid.
     customer = sign_in(browser, site, "maria@example.com")
     press(customer, "Pay now")
+    sees(customer, "Pay $200.00", "h1")
     pay_url = customer.url
     customer.get_by_role("button", name=re.compile("Pay .* now")).dblclick()
     press(customer, "Accept the card")
-    assert "Thank you: $200.00 received" in customer.locator("h1").inner_text()
+    sees(customer, "Thank you: $200.00 received", "h1")
     customer.goto(pay_url)
-    assert "already paid" in customer.locator("main").inner_text()
+    sees(customer, "already paid")
     receipt = mailbox.last_to("maria@example.com", "receipt")
-    for said in (number[0], "$200.00", "Card", "20 Jun 2026"):
+    for said in (number, "$200.00", "Card", "20 Jun 2026"):
         assert said in body(receipt)
         assert said in attached_text(receipt)
 
@@ -198,6 +216,7 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     customer.goto(f"{site}/portal/claims/new/policy")
     customer.check("input[name=policy_id]")
     press(customer, "Continue")
+    sees(customer, "When did it happen?", "h1")
     fill_date(customer, "loss_on", date(2026, 6, 18))
     customer.check("input[value=collision]")
     press(customer, "Save and continue")
@@ -209,38 +228,37 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     Image.new("RGB", (60, 40), "red").save(photo, "PNG")
     customer.set_input_files("#files", {"name": "bumper.png", "mimeType": "image/png", "buffer": photo.getvalue()})
     press(customer, "Save and continue")
-    assert "1 file" in customer.locator("main").inner_text()
+    sees(customer, "1 file")
     press(customer, "Send the claim")
-    claim = re.search(r"CLM-\d{4}-\d+", customer.locator("h1").inner_text())
-    assert claim
-    mailbox.last_to("maria@example.com", claim[0])
+    claim = number_in(customer, r"CLM-\d{4}-\d+")
+    mailbox.last_to("maria@example.com", claim)
 
     # The agent decides; the payout is ordered with the approval; she sees it and is told.
     desk = sign_in(browser, site, "agent@example.com")
-    desk.get_by_role("link", name=claim[0]).first.click()
+    desk.get_by_role("link", name=claim).first.click()
     press(desk, "Approve")
     desk.fill("#notes", "Covered in full.")
     press(desk, "Approve and order the payout")
-    assert "Approved" in desk.locator("h1").inner_text()
-    assert "Covered in full." in body(mailbox.last_to("maria@example.com", claim[0]))
+    sees(desk, "Approved", "h1")
+    assert "Covered in full." in body(mailbox.last_to("maria@example.com", claim))
     press(customer, "Follow your claim")
     customer.reload()
-    assert "Approved" in customer.locator("main").inner_text()
+    sees(customer, "Approved")
 
     # The admin finds every record, and the books are right.
     office = sign_in(browser, site, "admin@example.com")
     for path, word in (
         ("/admin/users", "maria@example.com"),
         ("/customers?q=maria", "Maria Lopez"),
-        (f"/policies?q={number[0]}", number[0]),
+        (f"/policies?q={number}", number),
         ("/invoices?status=paid", "INV-2026-000001"),
         ("/payments", "RCT-2026-000001"),
-        ("/claims", claim[0]),
+        ("/claims", claim),
         ("/admin/outbox", "maria@example.com"),
-        ("/admin/audit", number[0]),
+        ("/admin/audit", number),
     ):
         office.goto(f"{site}{path}")
-        assert word in office.locator("main").inner_text(), path
+        sees(office, word)
     db.session.remove()
     app.config["BUSINESS_DATE"] = date(2026, 6, 1)
     assert [result.violations for result in verify.run() if result.violations] == []
