@@ -78,5 +78,12 @@ def _page_context() -> dict[str, Any]:
 
 def _serve_assets(app: Flask) -> None:
     """Style, script and icons leave the process compressed and cached, without passing through the application."""
-    static = WhiteNoise(app.wsgi_app, root=ROOT / "static", prefix="static/", max_age=YEAR, allow_all_origins=False)
+    static = WhiteNoise(
+        app.wsgi_app,
+        root=ROOT / "static",
+        prefix="static/",
+        max_age=YEAR,
+        allow_all_origins=False,
+        add_headers_function=lambda headers, _path, _url: headers.add_header("X-Content-Type-Options", "nosniff"),
+    )
     app.wsgi_app = static  # type: ignore[method-assign]
