@@ -6,6 +6,7 @@ Tests run on SQLite, and those of the `app` fixture on PostgreSQL too where one 
 import os
 import shutil
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -80,7 +81,7 @@ class Browser(FlaskClient):
         return super().open(*args, **kwargs)
 
 
-class Database:
+class Database(ABC):
     """An application on a migrated database that can be emptied fast."""
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -95,9 +96,9 @@ class Database:
         self.empty_tables()
         shutil.rmtree(self.app.config["DATA_DIR"] / "files", ignore_errors=True)
 
+    @abstractmethod
     def empty_tables(self) -> None:
         """Take every row away."""
-        raise NotImplementedError
 
 
 class Sqlite(Database):
