@@ -33,6 +33,12 @@ class RegisterForm(Form):
     password = PasswordField("Password", hint=HOW_TO_CHOOSE, autocomplete="new-password")
 
 
+class ConfirmForm(Form):
+    """The password chosen with the registration, asked of a browser other than the one that registered."""
+
+    password = PasswordField("The password that you chose", hint="To be sure that it was you who registered.")
+
+
 class ForgotForm(Form):
     """Where to mail the link."""
 

@@ -82,6 +82,11 @@ def get_link(id: int, purpose: LinkPurpose) -> tuple[Link, User]:
     return row[0], row[1]
 
 
+def registered_in(link: Link, browser: str) -> bool:
+    """Whether a registration was made in the browser that keeps this secret."""
+    return link.browser_hash == hash_token(browser)
+
+
 def throttled(email: str, address: str, since: datetime) -> bool:
     """Whether this address has tried this account, or accounts in general, too often."""
     tries = db.session.execute(

@@ -52,33 +52,40 @@ def make_link(user: User, purpose: LinkPurpose) -> Link:
 
 
 def _use(link_id: int, purpose: LinkPurpose) -> User:
-    """Spend a link, once even when it is followed twice at the same time."""
+    """Spend a link, once even when it is followed twice at the same time, and with it all others of its kind."""
     lock(Link, link_id)
-    link, user = queries.get_link(link_id, purpose)
-    link.used_at = clock.now()
+    _, user = queries.get_link(link_id, purpose)
+    db.session.execute(
+        update(Link)
+        .where(Link.user_id == user.id, Link.purpose == purpose, Link.used_at.is_(None))
+        .values(used_at=clock.now())
+    )
     return user
 
 
 # Getting an account
 
 
-def register(*, name: str, email: str, password: str) -> None:
-    """Make a customer's account and mail the link that confirms it. A known address gets a mail that says so."""
+def register(*, name: str, email: str, password: str, browser: str) -> None:
+    """Make a customer's account and mail the link that confirms it. A known address gets a mail that says so.
+
+    `browser` is a secret that the registering browser keeps: in it, the link alone confirms.
+    """
     passwords.check_password(password, email=email, name=name)
-    _register(name=name, email=email, password_hash=passwords.hash_password(password))
+    password_hash = passwords.hash_password(password)
+    _register(name=name, email=email, password_hash=password_hash, browser_hash=queries.hash_token(browser))
 
 
 @transactional
-def _register(*, name: str, email: str, password_hash: str) -> None:
+def _register(*, name: str, email: str, password_hash: str, browser_hash: str) -> None:
     known = queries.find_user(email)
     if known and known.confirmed_at:
         outbox.enqueue("already_registered", to=email, name=known.name)
         return
-    # Who has not confirmed may start over: whoever reads the mailbox decides which registration counts.
     user = known or add(User(email=email, name=name, role=Role.CUSTOMER, created_at=clock.now()))
-    if user.role is Role.CUSTOMER:
-        user.name, user.password_hash = name, password_hash
-    outbox.enqueue("confirm", to=email, name=user.name, link_id=make_link(user, LinkPurpose.CONFIRM).id)
+    link = make_link(user, LinkPurpose.CONFIRM)
+    link.password_hash, link.browser_hash = password_hash, browser_hash
+    outbox.enqueue("confirm", to=email, name=name, link_id=link.id)
     audit.record("register", user, label=email, actor=user.actor())
 
 
@@ -129,10 +136,18 @@ def ask_for_reset(*, email: str) -> None:
         audit.record("ask_for_reset", user, label=user.email, actor=SYSTEM)
 
 
+def check_registered_here(link_id: int, *, browser: str, password: str) -> None:
+    """Refuse to confirm what somebody else registered: the browser must be the one that did, or know the password."""
+    link, _ = queries.get_link(link_id, LinkPurpose.CONFIRM)
+    if not queries.registered_in(link, browser) and not passwords.matches(link.password_hash, password):
+        raise RuleBroken("This is not the password that was chosen for this account. Try again.", "password")
+
+
 @transactional
 def confirm(*, link_id: int) -> User:
-    """The address is theirs: from now on they can sign in."""
+    """The address is theirs: from now on they can sign in, with the password of the registration that is confirmed."""
     user = _use(link_id, LinkPurpose.CONFIRM)
+    user.password_hash = lock(Link, link_id).password_hash
     user.confirmed_at = clock.now()
     audit.record("confirm", user, label=user.email, actor=user.actor())
     return user

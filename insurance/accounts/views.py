@@ -1,5 +1,6 @@
 """Pages to get an account, sign in and out, and look after it."""
 
+import secrets
 from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
@@ -66,7 +67,13 @@ def register() -> ResponseReturnValue:
     form = forms.RegisterForm()
     if form.validate_on_submit():
         with form.refusals():
-            services.register(name=form.name.data, email=form.email.data, password=form.password.data)
+            session["registration"] = session.get("registration") or secrets.token_urlsafe(32)
+            services.register(
+                name=form.name.data,
+                email=form.email.data,
+                password=form.password.data,
+                browser=session["registration"],
+            )
             session["mailed_to"] = form.email.data
             return redirect(url_for("accounts.mailed"), 303)
     return form.page("accounts/register.html")
@@ -82,13 +89,17 @@ def mailed() -> ResponseReturnValue:
 @bp.post("/confirm/<token>")
 @public
 def confirm(token: str) -> ResponseReturnValue:
+    """A button in the browser that registered; any other is asked for the password too."""
     link_id = services.read_token(token, LinkPurpose.CONFIRM)
-    form = forms.ActForm()
+    link, user = queries.get_link(link_id, LinkPurpose.CONFIRM)
+    browser = session.get("registration", "")
+    form = forms.ActForm() if queries.registered_in(link, browser) else forms.ConfirmForm()
     if form.validate_on_submit():
-        customers.confirm(link_id=link_id)
-        flash("Your address is confirmed. Sign in to go on.", "ok")
-        return redirect(url_for("accounts.login"), 303)
-    _, user = queries.get_link(link_id, LinkPurpose.CONFIRM)
+        with form.refusals():
+            password = form.password.data if "password" in form else ""
+            customers.confirm(link_id=link_id, browser=browser, password=password)
+            flash("Your address is confirmed. Sign in to go on.", "ok")
+            return redirect(url_for("accounts.login"), 303)
     return form.page("accounts/confirm.html", email=user.email)
 
 

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts import queries as accounts
 from ..billing.domain import DISBURSEMENT_WORDS, DisbursementStatus
-from ..core.errors import Refusal
 from ..core.money import Money
 from ..customers import queries as customers
 from ..documents import services as documents
 from ..policies import queries as policies
+from ..web.arguments import get_id
 from ..web.forms import Form
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
@@ -95,7 +95,8 @@ def claim_list() -> ResponseReturnValue:
 @requires("claim:review")
 def new() -> ResponseReturnValue:
     """Staff file for a customer, on one page."""
-    policy = policies.get_policy(_policy_id(), current_user)
+    policy_id = get_id("policy", "The address names no policy. Open the policy and choose “File a claim”.")
+    policy = policies.get_policy(policy_id, current_user)
     customer = customers.get_customer(policy.customer_id, current_user)
     form = forms.NewClaimForm(payee_name=customer.name)
     if form.validate_on_submit():
@@ -109,13 +110,6 @@ def new() -> ResponseReturnValue:
                 flash(f"It may be the same loss as {', '.join(twin.number or '' for twin in twins)}.", "warn")
             return redirect(url_for("claims.record", claim_id=claim.id), 303)
     return form.page("claims/new.html", policy=policy, customer=customer)
-
-
-def _policy_id() -> int:
-    asked = request.args.get("policy", "")
-    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
-        raise Refusal("The address names no policy. Open the policy and choose “File a claim”.")
-    return int(asked)
 
 
 def _facts(form: forms.NewClaimForm | forms.FactsForm) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator
 
-from .errors import Conflict, NotFound
+from .errors import NotFound, Stale
 from .money import Money
 
 try:
@@ -189,8 +189,9 @@ def lock(model: type[M], id: int | None) -> M:
 def check_version(row: Any, seen: int | None) -> None:
     """Refuse to overwrite what somebody else changed since the form was opened."""
     if seen is not None and row.version != seen:
-        raise Conflict(
-            "Somebody else changed this record while you had it open. Look at it again, then repeat your change."
+        raise Stale(
+            "Somebody else changed this record while you had it open. What it says now stands beside what you entered. "
+            "Send again to replace it."
         )
 
 

@@ -36,6 +36,10 @@ class Conflict(Refusal):
     status = 409
 
 
+class Stale(Conflict):
+    """Somebody else changed the record since the actor opened it to edit."""
+
+
 class IllegalTransition(Conflict):
     """The record's status does not allow this act."""
 

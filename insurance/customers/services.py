@@ -125,11 +125,17 @@ def invite(*, customer_id: int, actor: Actor) -> User:
     return user
 
 
-@transactional
-def confirm(*, link_id: int) -> Customer:
-    """Follow the link that confirms an address. The user is then the customer whom staff have entered with that
-    address, if there is exactly one, else a new one.
+def confirm(*, link_id: int, browser: str = "", password: str = "") -> Customer:
+    """Follow the link that confirms an address, in the browser that registered it or with the password chosen then.
+
+    The user is then the customer whom staff have entered with that address, if there is exactly one, else a new one.
     """
+    accounts.check_registered_here(link_id, browser=browser, password=password)
+    return _confirm(link_id)
+
+
+@transactional
+def _confirm(link_id: int) -> Customer:
     user = accounts.confirm(link_id=link_id)
     actor = user.actor()
     own = queries.find_own(actor)

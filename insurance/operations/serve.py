@@ -12,9 +12,8 @@ STOP_SECONDS = 10
 def main() -> int:
     """Start both, wait, and stop both; 1 if one of them ended by itself."""
     address = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-    gunicorn = ["-m", "gunicorn", "--threads=8", "--no-control-socket", "--log-level=warning", f"--bind={address}"]
     commands = [
-        [sys.executable, *gunicorn, "wsgi:app"],
+        [sys.executable, "-m", "gunicorn", f"--bind={address}"],
         [sys.executable, "-m", "flask", "--app", "wsgi", "jobs", "worker"],
     ]
     stop: list[int] = []

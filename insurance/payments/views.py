@@ -6,9 +6,10 @@ from flask_login import current_user
 
 from ..billing import queries as billing
 from ..billing.models import BillingAccount, Invoice
-from ..core.errors import NotFound, Refusal
+from ..core.errors import NotFound
 from ..core.money import Money
 from ..customers import queries as customers
+from ..web.arguments import find_id, get_id
 from ..web.guard import public, requires
 from ..web.pages import Choice, Col, ListPage
 from . import forms, queries, services
@@ -89,16 +90,11 @@ def new() -> ResponseReturnValue:
 
 def _to_pay() -> tuple[Invoice | None, BillingAccount]:
     """What the address names: an invoice, or an account."""
-    invoice_id, account_id = (_id(request.args.get(name, "")) for name in ("invoice", "account"))
-    if invoice_id is not None:
-        return billing.get_invoice(invoice_id, current_user)
+    account_id = find_id("account")
     if account_id is not None:
         return None, billing.get_account(account_id, current_user)
-    raise Refusal("The address names no invoice. Open the invoice and choose “Take payment”.")
-
-
-def _id(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    invoice_id = get_id("invoice", "The address names no invoice. Open the invoice and choose “Take payment”.")
+    return billing.get_invoice(invoice_id, current_user)
 
 
 @bp.get("/payments/<int:payment_id>")

@@ -10,10 +10,11 @@ from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.dates import last_day
-from ..core.errors import Refusal, RuleBroken
+from ..core.errors import RuleBroken
 from ..core.money import Money
 from ..customers import queries as customers
 from ..products import queries as products
+from ..web.arguments import get_id
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
 from . import forms, queries, services
@@ -83,7 +84,8 @@ def new() -> ResponseReturnValue:
 @requires("policy:quote")
 def new_cover() -> ResponseReturnValue:
     """Second step: what is covered and what it costs. The price can be looked at before the quote is saved."""
-    customer = customers.get_customer(_number(request.args.get("customer")), current_user)
+    customer_id = get_id("customer", "The address names no customer. Choose one first.")
+    customer = customers.get_customer(customer_id, current_user)
     form = forms.QuoteForm()
     del form.version  # nothing is there yet that somebody else could change
     if form.validate_on_submit():
@@ -103,12 +105,6 @@ def new_cover() -> ResponseReturnValue:
             )
             return form.page("policies/cover.html", customer=customer, rating=rating, policy=None)
     return form.page("policies/cover.html", customer=customer, rating=None, policy=None)
-
-
-def _number(text: str | None) -> int:
-    if not text or not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Refusal("The address names no customer. Choose one first.")
-    return int(text)
 
 
 def _cover(form: forms.QuoteForm) -> dict:

@@ -108,7 +108,7 @@ def test_templates_titles_and_orders_agree() -> None:
 
 
 def test_link_is_in_the_mail_and_not_in_the_preview(app) -> None:
-    accounts.register(name="Zoë", email="zoe@example.com", password="a long enough one 42")
+    accounts.register(name="Zoë", email="zoe@example.com", password="a long enough one 42", browser="b")
     mail = db.session.query(Mail).one()
     url = accounts.link_url(mail.data["link_id"])
     assert url in rendering.render(mail).text

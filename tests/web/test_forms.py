@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
 from insurance.core import clock
-from insurance.core.errors import Conflict, RuleBroken
+from insurance.core.errors import Conflict, NotAllowed, NotFound, RuleBroken, Stale
 from insurance.core.money import Money
 from insurance.web.forms import (
     CheckField,
@@ -533,11 +533,39 @@ def test_what_a_service_refuses_stands_at_its_field_or_above_the_form(app):
     assert form.errors_in_order == [("amount", "More than is owed."), ("main", "The policy has ended.")]
 
 
-def test_other_refusals_and_bugs_pass_through(app):
+def test_what_is_not_there_and_bugs_pass_through(app):
     form = _send(app)
-    for error in (Conflict("Somebody else changed it."), ZeroDivisionError()):
+    for error in (NotFound("We cannot find that."), ZeroDivisionError()):
         with pytest.raises(type(error)), form.refusals():
             raise error
+
+
+def test_a_page_answers_with_the_status_of_what_was_refused(app):
+    for error in (NotAllowed("Above your limit."), Conflict("It is paid."), RuleBroken("Too much.")):
+        with app.test_request_context(method="POST", data={"name": "Ann", "key": "k"}):
+            form = ClaimForm()
+            with form.refusals():
+                raise error
+            assert form.page("form.html", extra=1) == ("Ann 1", error.status)
+
+
+def test_who_comes_second_sees_both_values_and_can_send_again(app):
+    sent = {"name": "Ann", "amount": "5", "colour": "red", "agreed": "y", "key": "k", "version": "1"}
+    with app.test_request_context(method="POST", data=sent):
+        form = ClaimForm(
+            name="Anne", amount=Money(700, "USD"), starts_on=date(2027, 1, 2), colour="blue", agreed=True, version=2
+        )
+        assert form.validate_on_submit()
+        with form.refusals():
+            raise Stale("Somebody else changed it.")
+        assert form.page("form.html", extra=1) == ("Ann 1", 409)
+    assert {field.short_name: field.now for field in form.shown_fields if field.now} == {
+        "name": "Anne",
+        "amount": "$7.00",
+        "starts_on": "2 Jan 2027",
+        "colour": "Blue",
+    }
+    assert (form.version._value(), form.version.data) == ("2", 2)
 
 
 def test_a_page_with_a_refused_form_is_422(app):

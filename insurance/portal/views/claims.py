@@ -8,10 +8,11 @@ from ...claims import forms, queries, services
 from ...claims.domain import CAUSES, STATUS_WORDS, ClaimStatus
 from ...claims.models import Claim
 from ...core import clock
-from ...core.errors import NotFound, Refusal, RuleBroken
+from ...core.errors import NotFound, RuleBroken
 from ...core.money import Money
 from ...policies import queries as policies
 from ...policies.domain import UNBOUND
+from ...web.arguments import get_id
 from ...web.forms import Form
 from ...web.guard import requires
 from .. import bp
@@ -71,18 +72,12 @@ def claim_step(step: str) -> ResponseReturnValue:
         raise NotFound("We cannot find that page.")
     if step == "policy" and "claim" not in request.args:
         return _policy(None)
-    claim = _asked_claim()
+    claim_id = get_id("claim", "The address names no claim. Begin at the first step.")
+    claim = queries.get_claim(claim_id, current_user)
     if claim.status is not ClaimStatus.DRAFT:
         return redirect(url_for("portal.claim", claim_id=claim.id), 303)  # sent twice, or come back to
     pages = {"policy": _policy, "when": _when, "what": _what, "amount": _amount, "photos": _photos, "check": _check}
     return pages[step](claim)
-
-
-def _asked_claim() -> Claim:
-    asked = request.args.get("claim", "")
-    if not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
-        raise Refusal("The address names no claim. Begin at the first step.")
-    return queries.get_claim(int(asked), current_user)
 
 
 def _page(step: str, form: Form, draft: Claim | None, **context: object) -> ResponseReturnValue:

@@ -38,6 +38,10 @@ class ChoiceField(Input):
     def choices(self, choices: Iterable[tuple[Any, ...]]) -> None:
         self._choices = list(choices)
 
+    def in_words(self, value: Any) -> str:
+        """The words of a choice."""
+        return {str(choice): words for choice, words, *_ in self._choices}.get(str(value), "not chosen")
+
     def pre_validate(self, form: Any) -> None:
         """Take nothing that was not offered."""
         super().pre_validate(form)
@@ -64,6 +68,10 @@ class CheckField(Input):
         if self.must_tick and not self.data:
             raise ValueError(self.missing)
 
+    def in_words(self, value: Any) -> str:
+        """Whether it is ticked."""
+        return "ticked" if value else "not ticked"
+
     def _value(self) -> str:
         return "yes"
 
@@ -80,7 +88,7 @@ class FilesField(Input):
         *,
         multiple: bool = True,
         most: int = 10,
-        accept: str = ".pdf,.jpg,.jpeg,.png",
+        accept: str = "image/jpeg,image/png,.pdf",
         **kwargs: Any,
     ) -> None:
         super().__init__(label, **kwargs)

@@ -105,6 +105,10 @@ class DateField(Input):
         day = bound() if callable(bound) else bound
         return day, in_words(day) if day else ""
 
+    def in_words(self, value: Any) -> str:
+        """The day as sentences say it."""
+        return in_words(value) if value else "empty"
+
     @property
     def day_value(self) -> str:
         """What stands in the box of the day."""

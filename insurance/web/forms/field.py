@@ -63,6 +63,7 @@ class Input(Field):
         self.autocomplete = autocomplete
         self.width = width or self.width
         self.typed: str | None = None
+        self.now = ""
 
     @property
     def focus_id(self) -> str:
@@ -108,6 +109,10 @@ class Input(Field):
     def show(self, value: Any) -> str:
         """How a value that was not typed stands in the box."""
         return str(value)
+
+    def in_words(self, value: Any) -> str:
+        """How a sentence says a value."""
+        return self.show(value) if value or value == 0 else "empty"
 
     def _value(self) -> str:
         if self.typed is not None:

@@ -10,8 +10,9 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.datastructures import CombinedMultiDict
 from wtforms.widgets import HiddenInput
 
-from ...core.errors import Refusal, RuleBroken
-from .hidden import STALE
+from ...core.errors import NotFound, Refusal, RuleBroken, Stale
+from .field import Input
+from .hidden import STALE, VersionField
 
 
 class Form(FlaskForm):
@@ -22,6 +23,7 @@ class Form(FlaskForm):
         sent: list[Any] = [request.files, request.form]
         kwargs.setdefault("formdata", CombinedMultiDict(sent) if self.is_submitted() else None)
         super().__init__(obj=obj, **kwargs)
+        self.status = RuleBroken.status
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Whether all fields are in shape. A forged or stale form is refused whole, as CSRFError (400)."""
@@ -43,20 +45,34 @@ class Form(FlaskForm):
         return at_fields + [("main", message) for message in dict.fromkeys([*unseen, *self.form_errors])]
 
     def refuse(self, error: Refusal) -> None:
-        """Show a refusal at the field that it names, or above the form."""
+        """Show a refusal at the field that it names, or above the form; the page answers with its status."""
+        self.status = error.status
+        if isinstance(error, Stale):
+            self._show_present_values()
         if error.field in self:
             self[error.field].errors = [*self[error.field].errors, error.message]
         else:
             self.form_errors.append(error.message)
 
+    def _show_present_values(self) -> None:
+        """Beside each answer that differs, show what the record says now; sent again, the form replaces it."""
+        for field in self:
+            if isinstance(field, VersionField):
+                field.typed = None
+                field.data = field.object_data
+            elif isinstance(field, Input) and (field.data or None) != (field.object_data or None):
+                field.now = field.in_words(field.object_data)
+
     @contextmanager
     def refusals(self) -> Iterator[None]:
-        """Show what a service refuses in this form, and go on after the block."""
+        """Show what a service refuses in this form, with nothing lost, and go on after the block."""
         try:
             yield
-        except RuleBroken as error:
+        except NotFound:
+            raise
+        except Refusal as error:
             self.refuse(error)
 
     def page(self, template: str, **context: Any) -> tuple[str, int]:
-        """The form's page; its status is 422 if something in it was refused."""
-        return render_template(template, form=self, **context), 422 if self.errors else 200
+        """The form's page; its status is that of the refusal, if something in it was refused."""
+        return render_template(template, form=self, **context), self.status if self.errors else 200

@@ -85,6 +85,10 @@ class MoneyField(Input):
             raise ValueError(f"{self.noun} must be {self.min.in_words} or more")
         return amount
 
+    def in_words(self, value: Any) -> str:
+        """The amount with its sign."""
+        return value.in_words if value else "empty"
+
     def show(self, value: Money) -> str:
         """The amount as it would be typed."""
         return f"{value.decimal:,f}"

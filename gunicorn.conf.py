@@ -1,0 +1,14 @@
+"""How the web server runs, wherever it is started: `gunicorn wsgi:app`."""
+
+wsgi_app = "wsgi:app"
+threads = 8
+control_socket_disable = True
+loglevel = "warning"
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "insurance.web.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
+}
