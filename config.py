@@ -85,6 +85,8 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
         "MAX_FORM_PARTS": 300,
         "BOOTSTRAP_SERVE_LOCAL": True,
+        "COMPRESS_STREAMS": False,
+        "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # addresses of style and script change with their content
         "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
     }
     if app_env == "production":

@@ -3,22 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from flask_bootstrap import Bootstrap5
+from flask_compress import Compress
 from flask_login import current_user
 from flask_mail import Mail
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
-from whitenoise import WhiteNoise
 
-from .core.dates import last_day
 from .core.db import db
-from .core.money import Money
 from .web import errors, filters, guard, logs, navigation
+from .web.arguments import IdConverter
 
 ROOT = Path(__file__).parent.parent
-YEAR = 365 * 24 * 3600
 
 
 def create_app(config: dict[str, Any]) -> Flask:
@@ -33,13 +31,14 @@ def create_app(config: dict[str, Any]) -> Flask:
     CSRFProtect(app)
     Bootstrap5(app)
     Mail(app)
+    Compress(app)
     filters.register(app)
-    app.jinja_env.globals.update(money_of=Money, last_day=last_day)
+    app.url_map.converters["int"] = IdConverter
     errors.register(app)
     _add_features(app)
     app.context_processor(_page_context)
     guard.install(app)
-    _serve_assets(app)
+    app.after_request(_read_assets_whole)
     return app
 
 
@@ -76,14 +75,9 @@ def _page_context() -> dict[str, Any]:
     return {"theme": g.get("theme", "auto"), "navigation": navigation.items(current_user)}
 
 
-def _serve_assets(app: Flask) -> None:
-    """Style, script and icons leave the process compressed and cached, without passing through the application."""
-    static = WhiteNoise(
-        app.wsgi_app,
-        root=ROOT / "static",
-        prefix="static/",
-        max_age=YEAR,
-        allow_all_origins=False,
-        add_headers_function=lambda headers, _path, _url: headers.add_header("X-Content-Type-Options", "nosniff"),
-    )
-    app.wsgi_app = static  # type: ignore[method-assign]
+def _read_assets_whole(response: Response) -> Response:
+    """Style and script are compressed like pages, which what is streamed would not be."""
+    if request.endpoint in guard.STATIC:
+        response.direct_passthrough = False
+        response.make_sequence()
+    return response

@@ -75,8 +75,8 @@ class LinkPurpose(StrEnum):
 class Link(Base):
     """A single-use link. Its token is the signed id, so nothing that could be replayed is stored.
 
-    A registration's link carries the password that was chosen with it, and the browser that chose it: whoever else
-    registered the same address has a link of their own.
+    A registration's link carries the name and password that were chosen with it, and the browser that chose them:
+    whoever else registered the same address has a link of their own.
     """
 
     __tablename__ = "links"
@@ -86,6 +86,7 @@ class Link(Base):
     purpose: Mapped[LinkPurpose] = mapped_column(words(LinkPurpose))
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    name: Mapped[str | None] = mapped_column(String(200))
     password_hash: Mapped[str | None] = mapped_column(String(200))
     browser_hash: Mapped[str | None] = mapped_column(String(64))
 

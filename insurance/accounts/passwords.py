@@ -56,6 +56,6 @@ def hash_password(password: str) -> str:
 def matches(password_hash: str | None, password: str) -> bool:
     """Whether it is the password; takes as long where there is none."""
     try:
-        return HASHER.verify(password_hash or DECOY, password) and password_hash is not None
+        return HASHER.verify(password_hash or DECOY, password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False

@@ -49,6 +49,7 @@ def sessions_of(actor: Actor) -> list[SignInSession]:
                 SignInSession.user_id == actor.id,
                 SignInSession.ended_at.is_(None),
                 SignInSession.ends_at > clock.now(),
+                SignInSession.seen_at >= clock.now() - IDLE[actor.role],
             )
             .order_by(SignInSession.id.desc())
         )
@@ -107,8 +108,8 @@ def user_rows(*, q: str = "", role: str = "") -> Select:
     """Users for the list."""
     statement = select(User.id, User.name, User.email, User.role, User.active, User.created_at)
     if q:
-        like = f"%{q.lower()}%"
-        statement = statement.where(or_(User.email.like(like), func.lower(User.name).like(like)))
+        found = (column.contains(q.lower(), autoescape=True) for column in (User.email, func.lower(User.name)))
+        statement = statement.where(or_(*found))
     if role:
         statement = statement.where(User.role == Role(role))
     return statement
@@ -116,6 +117,4 @@ def user_rows(*, q: str = "", role: str = "") -> Select:
 
 def agents() -> list[User]:
     """Everybody who can have a book of customers."""
-    return list(
-        db.session.scalars(select(User).where(User.role.in_((Role.AGENT, Role.ADMIN)), User.active).order_by(User.name))
-    )
+    return list(db.session.scalars(select(User).where(User.role == Role.AGENT, User.active).order_by(User.name)))

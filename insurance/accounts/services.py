@@ -2,14 +2,15 @@
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import select, update
 
 from ..core import audit, clock, outbox
-from ..core.db import add, check_version, db, lock, transactional
-from ..core.errors import NotAllowed, NotFound, RuleBroken, TooMany
+from ..core.db import INSERT, add, check_version, db, lock, transactional
+from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
 from ..core.permissions import SYSTEM, Actor, Role, check_may
 from . import passwords, queries
 from .models import Link, LinkPurpose, SignInSession, SignInTry, Theme, User
@@ -52,15 +53,17 @@ def make_link(user: User, purpose: LinkPurpose) -> Link:
 
 
 def _use(link_id: int, purpose: LinkPurpose) -> User:
-    """Spend a link, once even when it is followed twice at the same time, and with it all others of its kind."""
-    lock(Link, link_id)
+    """Spend a link, once even when it is followed twice at the same time, and with it all others of its user."""
     _, user = queries.get_link(link_id, purpose)
-    db.session.execute(
-        update(Link)
-        .where(Link.user_id == user.id, Link.purpose == purpose, Link.used_at.is_(None))
-        .values(used_at=clock.now())
-    )
+    lock(User, user.id)
+    queries.get_link(link_id, purpose)  # it may have been spent while we waited
+    _spend_links(user)
     return user
+
+
+def _spend_links(user: User) -> None:
+    """No link that was mailed before may undo what is done now."""
+    db.session.execute(update(Link).where(Link.user_id == user.id, Link.used_at.is_(None)).values(used_at=clock.now()))
 
 
 # Getting an account
@@ -78,24 +81,37 @@ def register(*, name: str, email: str, password: str, browser: str) -> None:
 
 @transactional
 def _register(*, name: str, email: str, password_hash: str, browser_hash: str) -> None:
-    known = queries.find_user(email)
-    if known and known.confirmed_at:
-        outbox.enqueue("already_registered", to=email, name=known.name)
+    user = _find_or_add(email=email, name=name, role=Role.CUSTOMER)[0]
+    if user.confirmed_at:
+        outbox.enqueue("already_registered", to=email, name=user.name)
         return
-    user = known or add(User(email=email, name=name, role=Role.CUSTOMER, created_at=clock.now()))
     link = make_link(user, LinkPurpose.CONFIRM)
-    link.password_hash, link.browser_hash = password_hash, browser_hash
+    link.name, link.password_hash, link.browser_hash = name, password_hash, browser_hash
     outbox.enqueue("confirm", to=email, name=name, link_id=link.id)
     audit.record("register", user, label=email, actor=user.actor())
+
+
+def _find_or_add(*, email: str, **facts: Any) -> tuple[User, bool]:
+    """The user with an address, new or not, and whether they are new; two who ask at once get the same one."""
+    new: Any = INSERT[db.engine.dialect.name](User).values(
+        email=email.lower(), created_at=clock.now(), **{"authority_minor": 0} | facts
+    )
+    added = db.session.scalar(new.on_conflict_do_nothing(index_elements=["email"]).returning(User.id))
+    return db.session.scalars(select(User).where(User.email == email.lower())).one(), added is not None
+
+
+def _add_user(**facts: Any) -> User:
+    user, new = _find_or_add(**facts)
+    if not new:
+        raise RuleBroken("Somebody with this e-mail address has an account already.", "email")
+    return user
 
 
 @transactional
 def invite(*, email: str, name: str, role: Role, actor: Actor, authority_minor: int = 0) -> User:
     """Make an account for somebody and mail the link with which they set their password."""
     check_may(actor, "customer:invite" if role is Role.CUSTOMER else "user:create")
-    if queries.find_user(email):
-        raise RuleBroken("Somebody with this e-mail address has an account already.", "email")
-    user = add(User(email=email.lower(), name=name, role=role, authority_minor=authority_minor, created_at=clock.now()))
+    user = _add_user(email=email, name=name, role=role, authority_minor=authority_minor)
     outbox.enqueue(
         "invitation", to=email, name=name, invited_by=actor.name, link_id=make_link(user, LinkPurpose.INVITATION).id
     )
@@ -103,22 +119,21 @@ def invite(*, email: str, name: str, role: Role, actor: Actor, authority_minor: 
     return user
 
 
-def accept_invitation(*, link_id: int, password: str) -> User:
-    """Set the first password; following the mailed link has confirmed the address."""
-    _, user = queries.get_link(link_id, LinkPurpose.INVITATION)
+def hash_chosen(password: str, link_id: int, purpose: LinkPurpose) -> str:
+    """The hash of a password that the user of a link has chosen, if it is good enough."""
+    _, user = queries.get_link(link_id, purpose)
     passwords.check_password(password, email=user.email, name=user.name)
-    return _set_password(link_id, LinkPurpose.INVITATION, passwords.hash_password(password))
+    return passwords.hash_password(password)
 
 
 def reset_password(*, link_id: int, password: str) -> User:
     """Set a new password and end every session."""
-    _, user = queries.get_link(link_id, LinkPurpose.RESET)
-    passwords.check_password(password, email=user.email, name=user.name)
-    return _set_password(link_id, LinkPurpose.RESET, passwords.hash_password(password))
+    return set_password(link_id, LinkPurpose.RESET, hash_chosen(password, link_id, LinkPurpose.RESET))
 
 
 @transactional
-def _set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User:
+def set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User:
+    """Spend a link on a password. Following the mailed link has confirmed the address."""
     user = _use(link_id, purpose)
     user.password_hash = password_hash
     user.confirmed_at = user.confirmed_at or clock.now()
@@ -147,7 +162,8 @@ def check_registered_here(link_id: int, *, browser: str, password: str) -> None:
 def confirm(*, link_id: int) -> User:
     """The address is theirs: from now on they can sign in, with the password of the registration that is confirmed."""
     user = _use(link_id, LinkPurpose.CONFIRM)
-    user.password_hash = lock(Link, link_id).password_hash
+    link = db.session.get_one(Link, link_id)
+    user.name, user.password_hash = link.name or user.name, link.password_hash
     user.confirmed_at = clock.now()
     audit.record("confirm", user, label=user.email, actor=user.actor())
     return user
@@ -250,6 +266,7 @@ def change_password(*, old: str, new: str, token: str, actor: Actor) -> None:
 def _change_password(*, password_hash: str, token: str, actor: Actor) -> None:
     user = lock(User, actor.id)
     user.password_hash = password_hash
+    _spend_links(user)
     _end_sessions(user.id, but=token)
     audit.record("change_password", user, label=user.email, actor=actor)
 
@@ -277,7 +294,11 @@ def edit_user(
 ) -> User:
     """Change somebody's name, role, authority or right to sign in; it holds from their next request on."""
     check_may(actor, "user:edit")
-    user = lock(User, user_id)
+    # Both under lock: two admins may be taking each other's role away.
+    locked = {key: lock(User, key) for key in sorted({user_id, actor.id or user_id})}
+    if actor.id and not (locked[actor.id].active and locked[actor.id].role is Role.ADMIN):
+        raise NotAllowed("You are no longer an administrator.")
+    user = locked[user_id]
     check_version(user, version)
     if user.id == actor.id and (role is not user.role or not active):
         raise NotAllowed("You cannot take your own role or access away. Ask another administrator.")
@@ -303,6 +324,8 @@ def send_reset(*, user_id: int, actor: Actor) -> None:
     """Mail somebody the link to set their password; no admin ever sets one."""
     check_may(actor, "user:edit")
     user = lock(User, user_id)
+    if not user.active:
+        raise Conflict("This user may not sign in, so a link would lead nowhere. Let them sign in first.")
     if user.confirmed_at:
         outbox.enqueue("reset", to=user.email, name=user.name, link_id=make_link(user, LinkPurpose.RESET).id)
     else:
@@ -314,18 +337,13 @@ def send_reset(*, user_id: int, actor: Actor) -> None:
 @transactional
 def create_user(*, email: str, name: str, role: Role, authority_minor: int, password_hash: str | None = None) -> str:
     """For commands: an account, and the one-time address at which its password is set."""
-    if db.session.scalar(select(User.id).where(User.email == email.lower())):
-        raise RuleBroken("Somebody with this e-mail address has an account already.", "email")
-    user = add(
-        User(
-            email=email.lower(),
-            name=name,
-            role=role,
-            authority_minor=authority_minor,
-            password_hash=password_hash,
-            confirmed_at=clock.now() if password_hash else None,
-            created_at=clock.now(),
-        )
+    user = _add_user(
+        email=email,
+        name=name,
+        role=role,
+        authority_minor=authority_minor,
+        password_hash=password_hash,
+        confirmed_at=clock.now() if password_hash else None,
     )
     audit.record("create", user, label=user.email, actor=SYSTEM, role=role)
     return link_url(make_link(user, LinkPurpose.INVITATION).id)

@@ -44,6 +44,7 @@ def login() -> ResponseReturnValue:
                 address=request.remote_addr or "",
                 browser=request.user_agent.string,
             )
+            services.sign_out(token=sign_in_token())  # what this browser was signed in as before
             found = queries.find_session(token)
             session.clear()  # a new request token for whoever is signed in now
             home = HOMES[found[1].role] if found else "/"
@@ -144,7 +145,7 @@ def invitation(token: str) -> ResponseReturnValue:
     form = forms.PasswordForm()
     if form.validate_on_submit():
         with form.refusals():
-            services.accept_invitation(link_id=link_id, password=form.password.data)
+            customers.accept_invitation(link_id=link_id, password=form.password.data)
             flash("Your account is ready. Sign in with your new password.", "ok")
             return redirect(url_for("accounts.login"), 303)
     _, user = queries.get_link(link_id, LinkPurpose.INVITATION)

@@ -37,10 +37,8 @@ def audit_rows(*, q: str = "") -> Select:
         AuditEntry.address,
     )
     if q:
-        like = f"%{q.lower()}%"
-        statement = statement.where(
-            or_(func.lower(AuditEntry.label).like(like), func.lower(AuditEntry.actor_name).like(like))
-        )
+        columns = (func.lower(column) for column in (AuditEntry.label, AuditEntry.actor_name))
+        statement = statement.where(or_(*(column.contains(q.lower(), autoescape=True) for column in columns)))
     return statement
 
 

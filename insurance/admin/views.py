@@ -48,17 +48,19 @@ MAIL_WORDS = {
 def overview() -> ResponseReturnValue:
     """What needs an admin now, and how the business stands."""
     today = clock.today()
+    counts = policies.counts(current_user, today)
+    mails = messages.counts()
     return render_template(
         "admin/overview.html",
-        dead_mails=messages.count(MailStatus.DEAD),
-        waiting_mails=messages.count(MailStatus.DUE),
-        kept_mails=messages.count(MailStatus.KEPT),
+        dead_mails=mails[MailStatus.DEAD],
+        waiting_mails=mails[MailStatus.DUE],
+        kept_mails=mails[MailStatus.KEPT],
         payouts=claims.payouts_to_approve(limit=SHOWN),
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         overdue=billing.overdue_summary(current_user, today),
-        in_force=policies.count(current_user, today, PolicyStatus.ACTIVE),
-        pending=policies.count(current_user, today, PolicyStatus.PENDING),
-        quoted=policies.count(current_user, today, PolicyStatus.QUOTED),
+        in_force=counts[PolicyStatus.ACTIVE],
+        pending=counts[PolicyStatus.PENDING],
+        quoted=counts[PolicyStatus.QUOTED],
         nightly=jobs.last_run("nightly"),
         claim_words=CLAIM_WORDS,
         unassigned=queries.customers_without_agent(),
@@ -286,6 +288,7 @@ def product(version_id: int) -> ResponseReturnValue:
         "admin/product.html",
         version=version,
         definition=version.definition,
+        asked={question["code"]: question["label"] for question in version.definition["questions"]},
         source=json.dumps(version.definition, indent=2, ensure_ascii=False),
     )
 

@@ -29,12 +29,13 @@ SHOWN = 10
 def work_queue() -> ResponseReturnValue:
     """What to do first: claims to decide, invoices that are late, policies that end soon."""
     today = clock.today()
+    counts = policies.counts(current_user, today)
     written = _last_months(today)
     return render_template(
         "agent/work_queue.html",
-        in_force=policies.count(current_user, today, PolicyStatus.ACTIVE),
-        quoted=policies.count(current_user, today, PolicyStatus.QUOTED),
-        ending=policies.count(current_user, today, PolicyStatus.ACTIVE, ending_within=RENEWAL_DAYS),
+        in_force=counts[PolicyStatus.ACTIVE],
+        quoted=counts[PolicyStatus.QUOTED],
+        ending=policies.count_ending(current_user, today, RENEWAL_DAYS),
         overdue=billing.overdue_summary(current_user, today),
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         late=billing.overdue_invoices(current_user, today, limit=SHOWN),
@@ -64,7 +65,8 @@ def search() -> ResponseReturnValue:
         "claims": claims.find_some(q, current_user) if q else [],
     }
     hits = sum(map(len, found.values()))
-    if hits == 1:
-        kind, [row] = next((kind, rows) for kind, rows in found.items() if rows)
-        return redirect(f"/{kind}/{row.id}")
+    for kind, rows in found.items():
+        for row in rows:
+            if hits == 1 or row.number == q.upper():
+                return redirect(f"/{kind}/{row.id}")
     return render_template("agent/search.html", q=q, hits=hits, **found)

@@ -92,6 +92,30 @@ def get_claim(id: int, actor: Actor) -> Claim:
     return claim
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A claim with what its pages show beside it."""
+
+    claim: Claim
+    policy: Policy
+    customer: Customer
+    coverage: ClaimCoverage | None
+    handler_name: str | None
+
+
+def get_record(id: int, actor: Actor) -> Record:
+    """One claim in sight, and what belongs to it."""
+    statement = _in_sight(actor, Claim, Policy, Customer, ClaimCoverage, User.name)
+    row = db.session.execute(
+        statement.outerjoin(ClaimCoverage, ClaimCoverage.claim_id == Claim.id)
+        .outerjoin(User, User.id == Claim.handler_id)
+        .where(Claim.id == id)
+    ).first()
+    if row is None:
+        raise NotFound("We cannot find that claim.")
+    return Record(*row)
+
+
 def to_decide(actor: Actor, limit: int) -> list[Row]:
     """The claims that wait for a decision longest."""
     statement = claim_rows(actor).where(Claim.status.in_(TO_DECIDE))
@@ -130,47 +154,63 @@ def claims_of_customer(customer_id: int) -> Sequence[Claim]:
 # The facts that decide
 
 
-def _terms(policy_id: int) -> list[PolicyTransaction]:
-    return [row for row in policies.transactions(policy_id) if row.kind in OPENS_TERM]
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a policy stands to a loss on a day: whether there was cover, by which transaction, what is left of it, and
+    which claims have been filed on the policy.
+    """
+
+    cover: CoverCheck
+    in_force: PolicyTransaction | None
+    left: Money
+    claims: Sequence[Row]
 
 
-def cover_on(policy: Policy, day: date) -> CoverCheck:
-    """Whether a policy gave cover on a day, by its transactions; it may have ended since."""
-    covers = [Cover(row.term_start, row.term_end, policy.cancelled_on) for row in _terms(policy.id)]
-    return check_cover(policy.status, covers, day)
+def standing(policy: Policy, day: date) -> Standing:
+    """What there is to know before a claim for a loss on a day is filed or decided. Open claims take nothing."""
+    transactions = policies.transactions(policy.id)
+    covers = [
+        Cover(row.term_start, row.term_end, policy.cancelled_on) for row in transactions if row.kind in OPENS_TERM
+    ]
+    claims = _filed(policy.id)
+    in_force = _in_force(transactions, day)
+    return Standing(check_cover(policy.status, covers, day), in_force, _left(policy, in_force, claims), claims)
 
 
-def find_in_force(policy_id: int, day: date) -> PolicyTransaction | None:
+def _in_force(transactions: Sequence[PolicyTransaction], day: date) -> PolicyTransaction | None:
     """The transaction that says what was insured on a day: the last one that was effective in its term by then."""
     in_force = [
         row
-        for row in policies.transactions(policy_id)
+        for row in transactions
         if row.kind in INSURES and row.term_start <= day < row.term_end and row.effective_on <= day
     ]
     return in_force[-1] if in_force else None
 
 
-def left_on(policy: Policy, day: date) -> Money:
-    """What is left of a policy's coverage for losses in the term of a day: open claims take nothing."""
-    term = find_in_force(policy.id, day)
+def _left(policy: Policy, term: PolicyTransaction | None, claims: Sequence[Row]) -> Money:
+    """What is left of a policy's coverage for losses in a term."""
     if term is None:
         return Money.zero(policy.currency)
-    approved = db.session.scalars(
-        select(Claim.approved_minor).where(
-            Claim.policy_id == policy.id,
-            Claim.approved_minor > 0,
-            Claim.loss_on >= term.term_start,
-            Claim.loss_on < term.term_end,
-        )
-    )
     limit = sum(coverage["limit_minor"] for coverage in term.coverages)
-    return coverage_left(Money(limit, policy.currency), [Money(minor, policy.currency) for minor in approved])
+    approved = [
+        Money(claim.approved_minor, policy.currency)
+        for claim in claims
+        if term.term_start <= claim.loss_on < term.term_end
+    ]
+    return coverage_left(Money(limit, policy.currency), approved)
 
 
-def payable_in_all(claim: Claim, policy: Policy) -> Payable:
+def _filed(policy_id: int) -> Sequence[Row]:
+    """The claims filed on a policy, with what was approved of each."""
+    return db.session.execute(
+        select(Claim.id, Claim.number, Claim.loss_on, Claim.cause, Claim.approved_minor)
+        .where(Claim.policy_id == policy_id, Claim.number.is_not(None))
+        .order_by(Claim.id)
+    ).all()
+
+
+def payable_in_all(claim: Claim, coverage: ClaimCoverage, left: Money) -> Payable:
     """What may be paid of a filed claim, approved already or not, with its worksheet."""
-    coverage = get_coverage(claim.id)
-    left = left_on(policy, claim.loss_on) if claim.loss_on else Money.zero(claim.currency)
     return payable(
         claim.claimed,
         deductible=Money(coverage.deductible_minor, claim.currency),
@@ -179,22 +219,19 @@ def payable_in_all(claim: Claim, policy: Policy) -> Payable:
     )
 
 
-def payable_now(claim: Claim, policy: Policy) -> Payable:
+def payable_now(claim: Claim, coverage: ClaimCoverage, left: Money) -> Payable:
     """What may still be paid of a filed claim, with its worksheet."""
-    return less_approved(payable_in_all(claim, policy), claim.approved)
+    return less_approved(payable_in_all(claim, coverage, left), claim.approved)
 
 
-def possible_duplicates(claim: Claim) -> Sequence[Claim]:
-    """Other claims on the policy with the same date and cause of loss."""
-    return db.session.scalars(
-        select(Claim).where(
-            Claim.policy_id == claim.policy_id,
-            Claim.loss_on == claim.loss_on,
-            Claim.cause == claim.cause,
-            Claim.number.is_not(None),
-            Claim.id != claim.id,
-        )
-    ).all()
+def possible_duplicates(claim: Claim, filed: Sequence[Row] | None = None) -> list[Row]:
+    """Other claims, of those filed on the policy, with the same date and cause of loss."""
+    others = _filed(claim.policy_id) if filed is None else filed
+    return [
+        other
+        for other in others
+        if (other.loss_on, other.cause) == (claim.loss_on, claim.cause) and other.id != claim.id
+    ]
 
 
 def outstanding(claim_id: int) -> int:
@@ -248,8 +285,23 @@ class Progress:
 
 def progress(claim: Claim) -> Progress:
     """The stages with their times, who has the claim, and what comes next by when."""
-    handler = db.session.get_one(User, claim.handler_id).name if claim.handler_id else ""
-    events = history(claim.id)
+    return progress_of([claim])[claim.id]
+
+
+def progress_of(claims: Sequence[Claim]) -> dict[int, Progress]:
+    """The progress of some claims, by their id."""
+    events: dict[int, list[ClaimEvent]] = {claim.id: [] for claim in claims}
+    for event in db.session.scalars(
+        select(ClaimEvent).where(ClaimEvent.claim_id.in_(events)).order_by(ClaimEvent.id.desc())
+    ):
+        events[event.claim_id].append(event)
+    handler_ids = {claim.handler_id for claim in claims}
+    handlers = dict(db.session.execute(select(User.id, User.name).where(User.id.in_(handler_ids))).all())
+    return {claim.id: _progress(claim, events[claim.id], handlers.get(claim.handler_id or 0, "")) for claim in claims}
+
+
+def _progress(claim: Claim, events: Sequence[ClaimEvent], handler: str) -> Progress:
+    """A claim's progress by its events, the newest first."""
     local = {event.action: event.at.astimezone(clock.zone()) for event in reversed(events)}
     in_status = [event.at for event in takewhile(lambda event: event.status is claim.status, events)]
     since = min(in_status, default=claim.created_at).astimezone(clock.zone()).date()

@@ -183,12 +183,12 @@ def check_notice(claim: Claim, policy: Policy) -> None:
     _check_cover(claim, policy, claim.claimed - claim.approved, "claimed")
 
 
-def _check_cover(claim: Claim, policy: Policy, further: Money, field: str) -> None:
-    """Refuse a further amount where there was no cover on the date of loss, or less is left."""
-    check = queries.cover_on(policy, _loss_on(claim))
-    if not check.covered:
-        raise RuleBroken(check.reason, "loss_on")
-    left = queries.left_on(policy, _loss_on(claim))
+def _check_cover(claim: Claim, policy: Policy, further: Money, field: str) -> Money:
+    """Refuse a further amount where there was no cover on the date of loss, or less is left; what is left."""
+    standing = queries.standing(policy, _loss_on(claim))
+    if not standing.cover.covered:
+        raise RuleBroken(standing.cover.reason, "loss_on")
+    left = standing.left
     if further > left:
         raise RuleBroken(
             f"{left.in_words} of the cover is left for losses in this term. Enter that much or less."
@@ -196,6 +196,7 @@ def _check_cover(claim: Claim, policy: Policy, further: Money, field: str) -> No
             else "Nothing of the cover is left for losses in this term.",
             field,
         )
+    return left
 
 
 def _set_facts(claim: Claim, facts: dict[str, Any], action: str, actor: Actor) -> None:
@@ -270,12 +271,13 @@ def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = N
     _check_not_party(claim, actor)
     check_version(claim, version)
     CLAIM_LIFECYCLE.next(claim.status, "approve")
-    _check_cover(claim, policy, amount, "amount")
-    most = queries.payable_now(claim, policy).amount
+    left = _check_cover(claim, policy, amount, "amount")
+    coverage = queries.get_coverage(claim.id)
+    most = queries.payable_now(claim, coverage, left).amount
     check_approval(amount, claimed=claim.claimed, approved=claim.approved, most=most)
     check_authority(claim.approved + amount, actor.authority_minor)
     _check_reason(notes)
-    queries.get_coverage(claim.id).payable_minor += amount.minor
+    coverage.payable_minor += amount.minor
     claim.approved_minor += amount.minor
     claim.decided_by_id, claim.notes = actor.id, notes
     claim.handler_id = claim.handler_id or actor.id
@@ -469,7 +471,8 @@ def _loss_on(claim: Claim) -> date:
 
 
 def _in_force(claim: Claim) -> PolicyTransaction:
-    transaction = queries.find_in_force(claim.policy_id, _loss_on(claim))
+    policy = db.session.get_one(Policy, claim.policy_id)
+    transaction = queries.standing(policy, _loss_on(claim)).in_force
     assert transaction is not None, "there was cover"
     return transaction
 

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, current_app, flash, redirect, render_temp
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts import queries as accounts
 from ..billing.domain import DISBURSEMENT_WORDS, DisbursementStatus
 from ..core.money import Money
 from ..customers import queries as customers
@@ -120,24 +119,24 @@ def _facts(form: forms.NewClaimForm | forms.FactsForm) -> dict[str, Any]:
 @requires("claim:review")
 def record(claim_id: int) -> ResponseReturnValue:
     """The facts, the cover, the limits and the authority that decide about a claim."""
-    claim = queries.get_claim(claim_id, current_user)
-    policy = policies.get_policy(claim.policy_id, current_user)
+    record = queries.get_record(claim_id, current_user)
+    claim = record.claim
     orders = queries.payouts(claim.id)
     waits = bool(orders) and orders[0].status is DisbursementStatus.REQUESTED
+    changes = queries.reserve_changes(claim.id)
     return render_template(
         "claims/record.html",
         claim=claim,
-        policy=policy,
-        customer=customers.get_customer(claim.customer_id, current_user),
+        policy=record.policy,
+        customer=record.customer,
         words=STATUS_WORDS[claim.status],
         cause=CAUSES.get(claim.cause, ""),
-        handler=accounts.get_user(claim.handler_id) if claim.handler_id else None,
-        duplicates=queries.possible_duplicates(claim) if claim.loss_on else [],
+        handler_name=record.handler_name,
         editable=claim.status in UNDECIDED and current_user.may("claim:edit"),
         takes_files=claim.status in services.TAKES_FILES,
-        **_decision(claim),
-        reserve=Money(queries.outstanding(claim.id), claim.currency),
-        reserve_changes=queries.reserve_changes(claim.id),
+        **_decision(record),
+        reserve=sum((change.change for change in changes), Money.zero(claim.currency)),
+        reserve_changes=changes,
         files=queries.attachments(claim.id),
         events=queries.history(claim.id),
         act_words=ACT_WORDS,
@@ -154,23 +153,27 @@ def _acts(claim: Claim) -> list[str]:
     return [act for act in BUTTONS if CLAIM_LIFECYCLE.allows(claim.status, act) and current_user.may(f"claim:{act}")]
 
 
-def _decision(claim: Claim) -> dict[str, Any]:
+def _decision(record: queries.Record) -> dict[str, Any]:
     """What a decision rests on: cover, what is left, what is payable, and the actor's authority."""
+    claim, coverage = record.claim, record.coverage
+    open_ = claim.status in UNDECIDED
     facts: dict[str, Any] = {
         "cover": None,
         "left": None,
-        "coverage": queries.find_coverage(claim.id),
+        "duplicates": [],
+        "coverage": coverage,
         "payable": None,
-        "open": claim.status in UNDECIDED,
+        "open": open_,
         "authority": Money(current_user.authority_minor, claim.currency),
         "payout_limit": Money(current_app.config["PAYOUT_LIMIT_MINOR"], claim.currency),
     }
     if claim.loss_on:
-        policy = policies.get_policy(claim.policy_id, current_user)
-        facts |= {"cover": queries.cover_on(policy, claim.loss_on), "left": queries.left_on(policy, claim.loss_on)}
-        if facts["coverage"]:
-            worked_out = queries.payable_now if facts["open"] else queries.payable_in_all
-            facts["payable"] = worked_out(claim, policy)
+        standing = queries.standing(record.policy, claim.loss_on)
+        duplicates = queries.possible_duplicates(claim, standing.claims)
+        facts |= {"cover": standing.cover, "left": standing.left, "duplicates": duplicates}
+        if coverage:
+            worked_out = queries.payable_now if open_ else queries.payable_in_all
+            facts["payable"] = worked_out(claim, coverage, standing.left)
     return facts
 
 
@@ -253,9 +256,9 @@ def _act(
 @bp.post("/claims/<int:claim_id>/approve")
 @requires("claim:approve")
 def approve(claim_id: int) -> ResponseReturnValue:
-    claim = queries.get_claim(claim_id, current_user)
-    decision = _decision(claim)
-    form = forms.ApproveForm(amount=decision["payable"] and decision["payable"].amount, version=claim.version)
+    record = queries.get_record(claim_id, current_user)
+    decision = _decision(record)
+    form = forms.ApproveForm(amount=decision["payable"] and decision["payable"].amount, version=record.claim.version)
     return _act(
         "approve",
         claim_id,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from ..accounts import services as accounts
-from ..accounts.models import User
+from ..accounts.models import LinkPurpose, User
 from ..core import audit, clock, numbering
 from ..core.db import add, check_version, db, lock, transactional
 from ..core.errors import Conflict, NotAllowed, RuleBroken
@@ -62,6 +62,7 @@ def edit(*, customer_id: int, version: int | None = None, actor: Actor, **facts:
     customer = lock(Customer, queries.get_customer(customer_id, actor).id)
     check_version(customer, version)
     _check_birth(facts.get("birth_on"))
+    facts |= {"email": facts["email"].lower()} if "email" in facts else {}
     before = {key: getattr(customer, key) for key in facts}
     for key, value in facts.items():
         setattr(customer, key, value)
@@ -77,7 +78,7 @@ def transfer(*, customer_id: int, agent_id: int | None, actor: Actor) -> Custome
     check_may(actor, "customer:transfer")
     customer = lock(Customer, queries.get_customer(customer_id, actor).id)
     agent = lock(User, agent_id) if agent_id else None
-    if agent and (agent.role is Role.CUSTOMER or not agent.active):
+    if agent and (agent.role is not Role.AGENT or not agent.active):
         raise RuleBroken("Choose an agent who can sign in.", "agent_id")
     before = {"agent_id": customer.agent_id}
     customer.agent_id = agent_id
@@ -125,7 +126,7 @@ def invite(*, customer_id: int, actor: Actor) -> User:
     return user
 
 
-def confirm(*, link_id: int, browser: str = "", password: str = "") -> Customer:
+def confirm(*, link_id: int, browser: str = "", password: str = "") -> User:
     """Follow the link that confirms an address, in the browser that registered it or with the password chosen then.
 
     The user is then the customer whom staff have entered with that address, if there is exactly one, else a new one.
@@ -135,12 +136,29 @@ def confirm(*, link_id: int, browser: str = "", password: str = "") -> Customer:
 
 
 @transactional
-def _confirm(link_id: int) -> Customer:
+def _confirm(link_id: int) -> User:
     user = accounts.confirm(link_id=link_id)
+    _link(user)
+    return user
+
+
+def accept_invitation(*, link_id: int, password: str) -> User:
+    """Set the first password with a mailed invitation."""
+    return _accept(link_id, accounts.hash_chosen(password, link_id, LinkPurpose.INVITATION))
+
+
+@transactional
+def _accept(link_id: int, password_hash: str) -> User:
+    user = accounts.set_password(link_id, LinkPurpose.INVITATION, password_hash)
+    _link(user)
+    return user
+
+
+def _link(user: User) -> None:
+    """Let a user in the customers' role be a customer: the one entered with their address, else a new one."""
     actor = user.actor()
-    own = queries.find_own(actor)
-    if own:
-        return own
+    if user.role is not Role.CUSTOMER or queries.find_own(actor):
+        return
     entered = db.session.scalars(select(Customer).where(Customer.email == user.email, Customer.user_id.is_(None))).all()
     customer = (
         entered[0]
@@ -157,7 +175,6 @@ def _confirm(link_id: int) -> Customer:
     )
     customer.user_id = user.id
     audit.record("link", customer, label=customer.number, actor=actor, user_id=user.id)
-    return customer
 
 
 def _check_birth(birth_on: date | None) -> None:

@@ -10,7 +10,6 @@ from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.db import db
-from ..core.permissions import Role
 from ..core.words import Words
 from ..policies import queries as policies
 from ..policies.domain import STATUS_WORDS as POLICY_WORDS
@@ -138,7 +137,7 @@ def invite(customer_id: int) -> ResponseReturnValue:
 def transfer(customer_id: int) -> ResponseReturnValue:
     customer = queries.get_customer(customer_id, current_user)
     form = forms.TransferForm(agent_id=str(customer.agent_id or ""))
-    form.agent_id.choices = [(str(user.id), user.name) for user in accounts.agents() if user.role is Role.AGENT]
+    form.agent_id.choices = [(str(user.id), user.name) for user in accounts.agents()]
     if form.validate_on_submit():
         with form.refusals():
             services.transfer(customer_id=customer_id, agent_id=int(form.agent_id.data), actor=current_user)

@@ -27,9 +27,9 @@ class QuoteForm(Form):
     coverage_amount = MoneyField(
         "Coverage amount", hint="The most that is paid for losses in the term", noun="The coverage amount"
     )
-    start_on = DateField("First day of cover", default=clock.today)
-    last_day_on = DateField(
-        "Last day of cover", hint="Left empty, cover runs for 12 months.", optional=True, not_before="start_on"
+    start_date = DateField("First day of cover", default=clock.today)
+    end_date = DateField(
+        "Last day of cover", hint="Left empty, cover runs for 12 months.", optional=True, not_before="start_date"
     )
     key = KeyField()
     version = VersionField()

@@ -1,6 +1,8 @@
 """Policies, as far as the actor may see them."""
 
+from collections import Counter
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from sqlalchemy import Row, Select, case, func, or_, select
 
@@ -56,9 +58,7 @@ def policy_rows(
 
 def get_policy(id: int, actor: Actor) -> Policy:
     """One policy in sight."""
-    policy = db.session.scalar(
-        select(Policy).join(Customer, Customer.id == Policy.customer_id).where(Policy.id == id, customers.sight(actor))
-    )
+    policy = db.session.scalar(_in_sight(actor, Policy).where(Policy.id == id))
     if policy is None:
         raise NotFound("We cannot find that policy.")
     return policy
@@ -89,17 +89,26 @@ def transactions(policy_id: int) -> list[PolicyTransaction]:
     )
 
 
-def count(actor: Actor, day: date, status: PolicyStatus, *, ending_within: int | None = None) -> int:
-    """How many policies have a status on a day; with `ending_within`, only those whose cover ends in so many days."""
-    statement = (
-        select(func.count())
+def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:
+    """How many policies in sight have each status on a day."""
+    status = status_on(day)
+    rows = db.session.execute(_in_sight(actor, status, func.count()).group_by(status)).all()
+    return Counter(dict(rows))
+
+
+def count_ending(actor: Actor, day: date, days: int) -> int:
+    """How many policies in sight are in force on a day and end within so many days."""
+    ending = (status_on(day) == PolicyStatus.ACTIVE) & (Policy.end_on <= day + timedelta(days=days))
+    return db.session.scalar(_in_sight(actor, func.count()).where(ending)) or 0
+
+
+def _in_sight(actor: Actor, *columns: Any) -> Select:
+    return (
+        select(*columns)
         .select_from(Policy)
         .join(Customer, Customer.id == Policy.customer_id)
-        .where(customers.sight(actor), status_on(day) == status)
+        .where(customers.sight(actor))
     )
-    if ending_within is not None:
-        statement = statement.where(Policy.end_on <= day + timedelta(days=ending_within))
-    return db.session.scalar(statement) or 0
 
 
 def written_by_month(actor: Actor, first: date, currency: str) -> dict[str, Money]:

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, update
 
 from ..billing import services as billing
 from ..billing.domain import PaymentPlan, schedule
@@ -56,9 +56,7 @@ def quote(
 ) -> Policy:
     """Make a quote; the premium and its worksheet are kept with it. `last_day_on` is the last day of cover."""
     check_may(actor, "policy:quote")
-    customer = customers.get_customer(customer_id, actor)
-    if not customer.active:
-        raise RuleBroken("This customer is deactivated. Activate the customer first.")
+    customer = _active_customer(customer_id, actor)
     policy = Policy(customer_id=customer.id, created_at=clock.now(), created_by_id=actor.id)
     version = products.version_on(product, start_on)
     _rate(policy, customer, version, policy_type, coverage, start_on, last_day_on, answers or {})
@@ -66,6 +64,13 @@ def quote(
     add(policy)
     audit.record("quote", policy, label=policy.number, actor=actor, premium=policy.premium, start_on=start_on)
     return policy
+
+
+def _active_customer(customer_id: int, actor: Actor) -> Customer:
+    customer = customers.get_customer(customer_id, actor)
+    if not customer.active:
+        raise RuleBroken("This customer is deactivated. Activate the customer first.")
+    return customer
 
 
 @transactional
@@ -139,7 +144,7 @@ def bind(*, policy_id: int, plan: PaymentPlan = PaymentPlan.ANNUAL, version: int
     product_version = products.get_version(policy.product_version_id)
     if plan not in product_version.definition["payment_plans"]:
         raise RuleBroken("This product is not sold with this payment plan.", "payment_plan")
-    customer = customers.get_customer(policy.customer_id, actor)
+    customer = _active_customer(policy.customer_id, actor)
     _move(policy, "bind", to=calendar_status(PolicyStatus.ACTIVE, policy.start_on, policy.end_on, today))
     policy.plan, policy.bound_at = plan, clock.now()
     _record_transaction(policy, TransactionKind.NEW_BUSINESS, product_version, actor=actor, reason="New business")
@@ -235,7 +240,7 @@ def follow_calendar(*, on: date) -> int:
     )
     changed = db.session.execute(
         update(Policy)
-        .where(Policy.id.in_(select(Policy.id).where(due)))
+        .where(due)
         .values(status=status_on(on), version=Policy.version + 1)
         .execution_options(synchronize_session=False)
     )

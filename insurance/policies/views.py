@@ -94,13 +94,13 @@ def new_cover() -> ResponseReturnValue:
                 policy = services.quote(**_cover(form), customer_id=customer.id, key=form.key.data, actor=current_user)
                 flash(f"Quote {policy.number} is saved.", "ok")
                 return redirect(url_for("policies.record", policy_id=policy.id), 303)
-            version = products.version_on(PRODUCT, form.start_on.data)
+            version = products.version_on(PRODUCT, form.start_date.data)
             _, rating = services.price(
                 customer=customer,
                 version=version,
                 policy_type=form.policy_type.data,
                 coverage=form.coverage_amount.data,
-                start_on=form.start_on.data,
+                start_on=form.start_date.data,
                 answers={},
             )
             return form.page("policies/cover.html", customer=customer, rating=rating, policy=None)
@@ -111,8 +111,8 @@ def _cover(form: forms.QuoteForm) -> dict:
     return {
         "policy_type": form.policy_type.data,
         "coverage": form.coverage_amount.data,
-        "start_on": form.start_on.data,
-        "last_day_on": form.last_day_on.data,
+        "start_on": form.start_date.data,
+        "last_day_on": form.end_date.data,
     }
 
 
@@ -147,8 +147,8 @@ def edit(policy_id: int) -> ResponseReturnValue:
     form = forms.QuoteForm(
         policy_type=policy.policy_type,
         coverage_amount=policy.coverage,
-        start_on=policy.start_on,
-        last_day_on=last_day(policy.end_on),
+        start_date=policy.start_on,
+        end_date=last_day(policy.end_on),
         version=policy.version,
     )
     if form.validate_on_submit():

@@ -1,14 +1,24 @@
-"""Ids that the address of a page names after its question mark."""
+"""Ids that the address of a page names, in its path or after its question mark."""
 
 from flask import request
+from werkzeug.routing import IntegerConverter, Map
 
 from ..core.errors import Refusal
+
+LARGEST = 2**63 - 1
+
+
+class IdConverter(IntegerConverter):
+    """A number in a path that a column of 64 bits can hold; there is no record with a larger one."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=LARGEST)
 
 
 def find_id(name: str) -> int | None:
     """The id that the address gives under a name; none if it gives nothing that could be one."""
     text = request.args.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(LARGEST)) else None
 
 
 def get_id(name: str, refusal: str) -> int:

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import re
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from flask import Flask, current_app, url_for
 from markupsafe import Markup
 
 from ..core import clock
-from ..core.dates import in_words
+from ..core.dates import in_words, last_day
 from ..core.money import Money
 
 MISSING = "–"
@@ -22,7 +23,15 @@ def register(app: Flask) -> None:
     app.jinja_env.filters.update(
         money=money, date=date, long_date=long_date, time=time, datetime=datetime, plural=plural
     )
-    app.jinja_env.globals.update(icon=icon, asset=asset, plural=plural, today=clock.today, money_of=Money)
+    app.jinja_env.globals.update(
+        icon=icon,
+        asset=asset,
+        bootstrap_css=bootstrap_css,
+        plural=plural,
+        today=clock.today,
+        money_of=Money,
+        last_day=last_day,
+    )
 
 
 def money(amount: Money | None) -> str:
@@ -78,6 +87,11 @@ def asset(filename: str) -> str:
     """The address of a static file of ours; it changes with the content, so browsers may keep it for ever."""
     path = Path(current_app.static_folder or "", filename)
     return url_for("static", filename=filename, v=_content_hash(path, path.stat().st_mtime_ns))
+
+
+def bootstrap_css() -> str:
+    """The address of Bootstrap's style, which changes with the package."""
+    return url_for("bootstrap.static", filename="css/bootstrap.min.css", v=version("bootstrap-flask"))
 
 
 @cache

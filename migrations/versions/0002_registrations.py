@@ -1,4 +1,4 @@
-"""A registration's link carries the password chosen with it and the browser that chose it."""
+"""A registration's link carries the name and password chosen with it, and the browser that chose them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade():
+    op.add_column("links", sa.Column("name", sa.String(length=200), nullable=True))
     op.add_column("links", sa.Column("password_hash", sa.String(length=200), nullable=True))
     op.add_column("links", sa.Column("browser_hash", sa.String(length=64), nullable=True))
 
@@ -18,3 +19,4 @@ def downgrade():
     with op.batch_alter_table("links") as links:
         links.drop_column("browser_hash")
         links.drop_column("password_hash")
+        links.drop_column("name")

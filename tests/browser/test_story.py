@@ -1,60 +1,23 @@
 """The whole business once through, in a real browser, with a real mail server: what the README promises."""
 
-import os
 import re
-import shutil
-import socket
-import threading
-from collections.abc import Iterator
 from datetime import date
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from io import BytesIO
-from typing import Any
 
-import pytest
-from aiosmtpd.controller import Controller
 from flask import Flask
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
-from werkzeug.serving import make_server
 
 from insurance.accounts import passwords
 from insurance.core.db import db
 from insurance.core.permissions import Role
-from insurance.messages import services as messages
 from insurance.operations import verify
 from tests import factories
+from tests.browser.conftest import Mailbox, sign_in
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "seven blue harbors"
-
-expect.set_options(timeout=15_000)
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("REQUIRE_CHROMIUM"), reason="no Chromium to be found on this machine"
-)
-
-
-class Mailbox:
-    """A mail server that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
-
-    def last_to(self, address: str, words: str) -> EmailMessage:
-        """The latest mail to an address whose subject has these words; the worker delivers first."""
-        db.session.remove()  # what this thread has read is old by now
-        while messages.deliver_due():
-            pass
-        found = [mail for mail in self.mails if mail["To"] == address and words.lower() in mail["Subject"].lower()]
-        assert found, [(mail["To"], mail["Subject"]) for mail in self.mails]
-        return found[-1]
 
 
 def body(mail: EmailMessage) -> str:
@@ -69,52 +32,8 @@ def attached_text(mail: EmailMessage) -> str:
     return " ".join(page.extract_text() for page in PdfReader(BytesIO(attachment.get_content())).pages)
 
 
-@pytest.fixture
-def mailbox(app: Flask) -> Iterator[Mailbox]:
-    box = Mailbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port)
-    yield box
-    app.config.update(MAIL_SERVER=None, MAIL_PORT=25)
-    server.stop()
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    url = f"http://127.0.0.1:{server.server_port}"
-    before = app.config["PUBLIC_URL"]
-    app.config.update(WTF_CSRF_ENABLED=True, PUBLIC_URL=url)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield url
-    server.shutdown()
-    server.server_close()
-    app.config.update(WTF_CSRF_ENABLED=False, PUBLIC_URL=before)
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    assert CHROMIUM, "Chromium is required here and was not found"
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-
-        yield browser
-        browser.close()
-
-
-def sign_in(browser: Any, site: str, email: str) -> Page:
-    page = browser.new_context().new_page()
-    page.goto(f"{site}/login")
-    page.fill("#email", email)
-    page.fill("#password", PASSWORD)
-    page.click("main button[type=submit]")
-    expect(page).not_to_have_url(re.compile("/login"))
-    return page
+def signed_in(browser: Browser, site: str, email: str) -> Page:
+    return sign_in(browser.new_context().new_page(), site, email, PASSWORD)
 
 
 def fill_date(page: Page, name: str, day: date) -> None:
@@ -140,7 +59,7 @@ def number_in(page: Page, pattern: str) -> str:
 
 
 def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
-    app: Flask, mailbox: Mailbox, site: str, browser: Any
+    app: Flask, mailbox: Mailbox, site: str, browser: Browser
 ) -> None:
     staff_hash = passwords.hash_password(PASSWORD)
     agent = factories.user(Role.AGENT, email="agent@example.com", password_hash=staff_hash)
@@ -160,16 +79,16 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     page.goto(link[0])
     press(page, "Confirm this address")
     sees(page, "Sign in", "h1")
-    customer = sign_in(browser, site, "maria@example.com")
+    customer = signed_in(browser, site, "maria@example.com")
     sees(customer, "Hello, Maria", "h1")
 
     # The agent quotes, sees the worksheet, and binds with monthly instalments.
-    desk = sign_in(browser, site, "agent@example.com")
+    desk = signed_in(browser, site, "agent@example.com")
     desk.goto(f"{site}/policies/new?q=Maria")
     press(desk, "Choose")
     desk.fill("#policy_type", "comprehensive")
     desk.fill("#coverage_amount", "100,000.00")
-    fill_date(desk, "start_on", date(2026, 6, 10))
+    fill_date(desk, "start_date", date(2026, 6, 10))
     press(desk, "Show the price")
     sees(desk, "$2,400.00")
     press(desk, "Save quote")
@@ -192,13 +111,13 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
         (date(2027, 6, 10), "Expired"),
     ):
         app.config["BUSINESS_DATE"] = day
-        desk = sign_in(browser, site, "agent@example.com")
+        desk = signed_in(browser, site, "agent@example.com")
         desk.goto(policy_url)
         sees(desk, status, "h1")
     app.config["BUSINESS_DATE"] = date(2026, 6, 20)
 
     # She pays the first invoice once, with two clicks; a second try says that it is paid.
-    customer = sign_in(browser, site, "maria@example.com")
+    customer = signed_in(browser, site, "maria@example.com")
     press(customer, "Pay now")
     sees(customer, "Pay $200.00", "h1")
     pay_url = customer.url
@@ -234,7 +153,7 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     mailbox.last_to("maria@example.com", claim)
 
     # The agent decides; the payout is ordered with the approval; she sees it and is told.
-    desk = sign_in(browser, site, "agent@example.com")
+    desk = signed_in(browser, site, "agent@example.com")
     desk.get_by_role("link", name=claim).first.click()
     press(desk, "Approve")
     desk.fill("#notes", "Covered in full.")
@@ -246,7 +165,7 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     sees(customer, "Approved")
 
     # The admin finds every record, and the books are right.
-    office = sign_in(browser, site, "admin@example.com")
+    office = signed_in(browser, site, "admin@example.com")
     for path, word in (
         ("/admin/users", "maria@example.com"),
         ("/customers?q=maria", "Maria Lopez"),

@@ -156,7 +156,7 @@ def test_refused_for_now_is_tried_again_later_and_at_last_given_up(app, server, 
         later(mail_id)
     services.deliver_due()
     assert queries.get_mail(mail_id).status is MailStatus.DEAD
-    assert queries.count(MailStatus.DEAD) == 1
+    assert queries.counts()[MailStatus.DEAD] == 1
 
 
 @pytest.mark.parametrize("stage", ["rcpt", "data"])

@@ -151,7 +151,7 @@ def test_the_worksheet_is_what_a_customer_reads():
         ("Base rate", "0.05", "0.05"),
         ("Age", "× 40 (answer)", "2"),
         ("Age counts in hundredths", "÷ 100", "0.02"),
-        ("Type of policy", "× 1.2 (table policy_type, row comprehensive)", "0.024"),
+        ("Type of policy", "× 1.2 (table “policy type”, row comprehensive)", "0.024"),
         ("Coverage amount", "× 100,000.00 (answer)", "2400"),
         ("Premium", "rounded half up to 0.01", "2400.00"),
     ]
@@ -159,15 +159,15 @@ def test_the_worksheet_is_what_a_customer_reads():
         "label": "Type of policy",
         "operation": "multiply",
         "operand": "1.2",
-        "source": "table policy_type, row comprehensive",
+        "source": "table “policy type”, row comprehensive",
         "amount": "0.024",
-        "text": "× 1.2 (table policy_type, row comprehensive)",
+        "text": "× 1.2 (table “policy type”, row comprehensive)",
     }
 
 
 def test_every_other_type_of_policy_has_the_default_row():
     steps = rate(STANDARD, {**FORTY, "policy_type": "fleet"}, ON).worksheet
-    assert (steps[3].operand, steps[3].source) == ("1", "table policy_type, any other row")
+    assert (steps[3].operand, steps[3].source) == ("1", "table “policy type”, any other row")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_step_may_be_the_sum_of_steps_and_tables_and_conditions_apply():
     ]
     assert rating.worksheet[4].source == "the lines above"
     assert "years since 2021-03-01" not in rating.worksheet[7].source
-    assert rating.worksheet[7].source == "table by_licence, between rows at 5"
+    assert rating.worksheet[7].source == "table “by licence”, between rows at 5"
 
 
 def test_tax_and_fee_come_on_top_and_each_is_rounded_by_itself():
@@ -264,7 +264,7 @@ def test_cap_floor_round_and_minimum_hold_the_premium():
 
 
 def test_a_linear_table_serves_its_default_outside_and_refuses_without_one():
-    assert rate(MOTOR, DRIVER, ON).worksheet[6].source == "table by_licence, any other row"
+    assert rate(MOTOR, DRIVER, ON).worksheet[6].source == "table “by licence”, any other row"
     strict = deepcopy(MOTOR)
     del strict["tables"]["by_licence"]["default"]
     with pytest.raises(RuleBroken) as refusal:

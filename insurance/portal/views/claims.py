@@ -58,14 +58,14 @@ def claim(claim_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/claims/new")
-@requires("claim:draft")
+@requires("portal:use")
 def new_claim() -> ResponseReturnValue:
     return redirect(url_for("portal.claim_step", step="policy"))
 
 
 @bp.get("/claims/new/<step>")
 @bp.post("/claims/new/<step>")
-@requires("claim:draft")
+@requires("portal:use")
 def claim_step(step: str) -> ResponseReturnValue:
     """One topic a page. What is answered is kept at once, so that the claim can be finished later."""
     if step not in STEPS:
@@ -145,7 +145,7 @@ def _left(draft: Claim) -> Money | None:
     """What the cover still pays for in the term of the loss, if that is known."""
     if draft.loss_on is None:
         return None
-    return queries.left_on(policies.get_policy(draft.policy_id, current_user), draft.loss_on)
+    return queries.standing(policies.get_policy(draft.policy_id, current_user), draft.loss_on).left
 
 
 def _photos(draft: Claim) -> ResponseReturnValue:

@@ -29,13 +29,14 @@ SHOWN = 4
 def home() -> ResponseReturnValue:
     """What to do now, the claim in progress, the policies."""
     today = clock.today()
+    open_claims = claims.open_claims(current_user)
     return render_template(
         "portal/home.html",
         customer=customers.find_own(current_user),
         due=billing.due_now(current_user, today),
-        claims=claims.open_claims(current_user),
+        claims=open_claims,
         claim_words=CLAIM_WORDS,
-        progress_of=claims.progress,
+        progress=claims.progress_of(open_claims),
         policies=policies.cards(current_user, today, limit=SHOWN),
         words=STATUS_WORDS,
         since=get_user(current_user.id).created_at.year,

@@ -43,7 +43,7 @@ class Step:
 
     @property
     def text(self) -> str:
-        """The operation as a customer reads it: × 1.2 (table policy_type, row comprehensive)."""
+        """The operation as a customer reads it: × 1.2 (table “policy type”, row comprehensive)."""
         source = f" ({self.source})" if self.source else ""
         return f"{_SIGNS[self.operation]}{Decimal(self.operand):,f}{source}"
 
@@ -195,7 +195,7 @@ class _Worksheet:
         answer = self._answers[step["answer"]]
         if "table" in step:
             value, row = _look_up(step["table"], self._tables[step["table"]], answer, self._on, step["answer"])
-            return value, _shown(value), f"table {step['table']}, {row}"
+            return value, _shown(value), f"table “{step['table'].replace('_', ' ')}”, {row}"
         if isinstance(answer, date):
             return number(answer, self._on), _shown(number(answer, self._on)), f"years since {answer}"
         return number(answer), text(answer), "answer"

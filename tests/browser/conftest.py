@@ -1,0 +1,99 @@
+"""A real browser on a served application, and a mail server that keeps what it is given."""
+
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from insurance.core.db import db
+from insurance.messages import services as messages
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+expect.set_options(timeout=15_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser these tests are skipped, and counted; where one is required they fail."""
+    if CHROMIUM is None and not os.environ.get("REQUIRE_CHROMIUM"):
+        for item in items:
+            if item.path.parent.name == "browser":
+                item.add_marker(pytest.mark.skip(reason="no Chromium to be found on this machine"))
+
+
+class Mailbox:
+    """A mail server that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+    def last_to(self, address: str, words: str) -> EmailMessage:
+        """The latest mail to an address whose subject has these words; the worker delivers first."""
+        db.session.remove()  # what this thread has read is old by now
+        while messages.deliver_due():
+            pass
+        found = [mail for mail in self.mails if mail["To"] == address and words.lower() in mail["Subject"].lower()]
+        assert found, [(mail["To"], mail["Subject"]) for mail in self.mails]
+        return found[-1]
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port)
+    yield box
+    app.config.update(MAIL_SERVER=None, MAIL_PORT=25)
+    server.stop()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    url = f"http://127.0.0.1:{server.server_port}"
+    before = app.config["PUBLIC_URL"]
+    app.config.update(WTF_CSRF_ENABLED=True, PUBLIC_URL=url)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield url
+    server.shutdown()
+    server.server_close()
+    app.config.update(WTF_CSRF_ENABLED=False, PUBLIC_URL=before)
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "Chromium is required here and was not found"
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+def sign_in(page: Page, site: str, email: str, password: str) -> Page:
+    """Sign in as a person does."""
+    page.goto(f"{site}/login")
+    page.fill("#email", email)
+    page.fill("#password", password)
+    page.click("main button[type=submit]")
+    expect(page).not_to_have_url(re.compile("/login"))
+    return page

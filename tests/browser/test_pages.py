@@ -1,0 +1,149 @@
+"""Every page that a role can reach, looked at as its people see it: wide and narrow, light and dark."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, Page
+from werkzeug.exceptions import HTTPException
+
+from insurance.demo import portfolio
+from tests.browser.conftest import sign_in
+
+PASSWORD = "correct-demo-password"
+ROLES = {
+    "visitor": ("", ["/", "/no-such-page"]),
+    "customer": ("customer@example.com", ["/portal", "/no-such-page", "/admin"]),
+    "agent": ("agent@example.com", ["/agent", "/no-such-page", "/admin"]),
+    "admin": ("admin@example.com", ["/admin", "/no-such-page", "/portal"]),
+}
+"""Who signs in, and where each begins; what they may not see is looked at too."""
+EACH = 2
+"""How many pages of one kind are looked at."""
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+RAW = re.compile(r"\bNone\b|\bnan\b|\b[a-z]+_[a-z_]+\b|\d{4}-\d\d-\d\dT\d\d|<[A-Z]\w+\.|Undefined")
+"""What leaks from code: None, names with underscores, stamps, enums."""
+MOST_BYTES, MOST_REQUESTS = 100_000, 8
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("role", ROLES)
+def test_every_page_can_be_used_by_everybody_and_says_everything_in_words(
+    app: Flask, site: str, browser: Browser, role: str
+) -> None:
+    app.config["DEMO_PASSWORD"] = PASSWORD
+    portfolio.load(policies=30, seed=1, if_empty=False)
+    email, begins = ROLES[role]
+    page = browser.new_context(viewport=WIDE, reduced_motion="reduce").new_page()
+    crawl = Crawl(app, site, page)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    if email:
+        sign_in(page, site, email, PASSWORD)
+        crawl.paths |= {"/login", "/register", "/forgot"}  # which lead home
+    for path in begins:
+        crawl.look(path)
+    problems = crawl.problems + [
+        text for text in said if "404 (NOT FOUND)" not in text and "403 (FORBIDDEN)" not in text
+    ]
+    assert crawl.seen.total() > 5
+    assert not problems, "\n".join(problems)
+
+
+class Crawl:
+    """Follows links from page to page and notes what is wrong with each."""
+
+    def __init__(self, app: Flask, site: str, page: Page) -> None:
+        self.routes = app.url_map.bind("127.0.0.1")
+        self.site, self.page = site, page
+        self.axe = Axe()
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.paths: set[str] = set()
+        self.titles: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.folder = os.environ.get("SCREENSHOTS")
+
+    def look(self, start: str) -> None:
+        """Look at a page and at what it leads to, a few of each kind."""
+        ahead = [start]
+        while ahead:
+            path = ahead.pop(0)
+            kind = self._kind(path)
+            if path in self.paths or kind is None or self.seen[kind] >= EACH:
+                continue
+            self.paths.add(path)
+            self.seen[kind] += 1
+            self._look_at(path, kind)
+            ahead += self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+            ahead = [
+                link.removeprefix(self.site).partition("#")[0] for link in ahead if link.startswith((self.site, "/"))
+            ]
+
+    def _kind(self, path: str) -> tuple[str, str] | None:
+        """The endpoint and the step of a page; none for what is no page, or would be left by it."""
+        parts = urlsplit(path)
+        if parts.path.endswith((".csv", ".pdf")) or "/files/" in parts.path:
+            return None
+        try:
+            endpoint, values = self.routes.match(parts.path)
+        except HTTPException:
+            return (parts.path, "")
+        return endpoint, str(values.get("step", ""))
+
+    def _look_at(self, path: str, kind: tuple[str, str]) -> None:
+        page = self.page
+        page.set_viewport_size(WIDE)
+        page.emulate_media(color_scheme="light")
+        page.goto(self.site + path)
+        heads = page.locator("h1").count()
+        if heads != 1:
+            self._note(path, f"{heads} main headings")
+        title = page.title()
+        if self.titles.setdefault(title, kind[0]) != kind[0]:
+            self._note(path, f"has the title of {self.titles[title]}: {title}")
+        text = page.evaluate(
+            "() => { const main = document.querySelector('main').cloneNode(true);"
+            " main.querySelectorAll('pre, code').forEach(node => node.remove()); return main.textContent }"
+        )
+        for leak in set(RAW.findall(text)):
+            self._note(path, f"says {leak}")
+        self._weigh(path)
+        for width in (WIDE, NARROW):
+            page.set_viewport_size(width)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                self._axe(path, f"{width['width']} {scheme}", only_colours=scheme == "dark")
+                self._keep(path, f"{width['width']}-{scheme}")
+        page.set_viewport_size({"width": 320, "height": 800})
+        across = page.evaluate("document.documentElement.scrollWidth")
+        if across > 320:
+            self._note(path, f"is {across} pixels wide on a phone of 320")
+
+    def _weigh(self, path: str) -> None:
+        """What a first view costs: bytes as sent, and requests."""
+        sizes = self.page.evaluate(
+            "() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+            ".map(entry => entry.transferSize)"
+        )
+        if sum(sizes) > MOST_BYTES or len(sizes) > MOST_REQUESTS:
+            self._note(path, f"costs {sum(sizes)} bytes in {len(sizes)} requests")
+
+    def _axe(self, path: str, form: str, *, only_colours: bool) -> None:
+        options = {"runOnly": {"type": "rule", "values": ["color-contrast"]}} if only_colours else {}
+        for violation in self.axe.run(self.page, options=options).response["violations"]:
+            where = "; ".join(str(node["target"]) for node in violation["nodes"][:3])
+            self._note(path, f"{form}: {violation['id']} at {where}")
+
+    def _keep(self, path: str, form: str) -> None:
+        if self.folder:
+            name = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "front"
+            self.page.screenshot(path=Path(self.folder) / f"{name}-{form}.png", full_page=True)
+
+    def _note(self, path: str, problem: str) -> None:
+        self.problems.append(f"{path} {problem}")
