@@ -38,7 +38,7 @@ ACCESS = {True: Words("ok", "May sign in", ""), False: Words("neu", "Deactivated
 MAIL_WORDS = {
     MailStatus.DUE: Words("info", "Waiting", ""),
     MailStatus.SENT: Words("ok", "Sent", ""),
-    MailStatus.KEPT: Words("warn", "Not sent: no mail server", ""),
+    MailStatus.KEPT: Words("warn", "Not sent", ""),
     MailStatus.DEAD: Words("bad", "Failed", ""),
 }
 

@@ -51,9 +51,13 @@ class NavItem:
 
 
 def items(actor: Actor) -> list[NavItem]:
-    """The actor's menu; the entry that leads nearest to the page in hand is the current one."""
-    menu = MENUS[actor.role]
+    """The actor's menu; the entry that leads nearest to the page in hand is the current one, home only when there."""
+    (home, *_), *_ = menu = MENUS[actor.role]
     here = request.full_path.rstrip("?")
-    leading = [href for href, _, _ in menu if here == href or here.startswith((f"{href}/", f"{href}?", f"{href}&"))]
+    leading = [
+        href
+        for href, *_ in menu
+        if here == href or (href != home and here.startswith((f"{href}/", f"{href}?", f"{href}&")))
+    ]
     nearest = max(leading, key=len, default="")
     return [NavItem(href, icon, label, href == nearest) for href, icon, label in menu]

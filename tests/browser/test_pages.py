@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,14 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 from werkzeug.exceptions import HTTPException
 
+from insurance.accounts import queries as accounts
+from insurance.claims import services as claims
+from insurance.core import clock
+from insurance.core.db import db
+from insurance.core.money import Money
+from insurance.customers.models import Customer
 from insurance.demo import portfolio
+from insurance.policies.models import Policy
 from tests.browser.conftest import sign_in
 
 PASSWORD = "correct-demo-password"
@@ -38,6 +46,7 @@ def test_every_page_can_be_used_by_everybody_and_says_everything_in_words(
 ) -> None:
     app.config["DEMO_PASSWORD"] = PASSWORD
     portfolio.load(policies=30, seed=1, if_empty=False)
+    _begin_claims()
     email, begins = ROLES[role]
     page = browser.new_context(viewport=WIDE, reduced_motion="reduce").new_page()
     crawl = Crawl(app, site, page)
@@ -54,6 +63,26 @@ def test_every_page_can_be_used_by_everybody_and_says_everything_in_words(
     ]
     assert crawl.seen.total() > 5
     assert not problems, "\n".join(problems)
+
+
+def _begin_claims() -> None:
+    """A claim that waits at each desk: a draft and a question at the customer's, a payout at the admin's."""
+    admin, agent, maria = (accounts.find_user(f"{name}@example.com").actor() for name in ("admin", "agent", "customer"))
+    [policy] = db.session.query(Policy).join(Customer).filter(Customer.user_id == maria.id)
+    facts = {"cause": "theft", "description": "Two bicycles are gone.", "payee_name": maria.name}
+    loss_on = clock.today() - timedelta(days=1)
+    for amount, act in ((900, None), (700, "ask"), (20_000, "approve")):
+        draft = claims.start(policy_id=policy.id, actor=maria)
+        claimed = Money.rounded(amount, "USD")
+        claims.save(claim_id=draft.id, loss_on=loss_on, claimed=claimed, **facts, actor=maria)
+        if act:
+            claims.submit(claim_id=draft.id, actor=maria)
+            claims.review(claim_id=draft.id, actor=agent)
+        if act == "ask":
+            claims.ask(claim_id=draft.id, question="Which make are they?", actor=agent)
+        if act == "approve":
+            claims.approve(claim_id=draft.id, amount=claimed, notes="Covered in full.", actor=admin)
+    db.session.remove()
 
 
 class Crawl:
