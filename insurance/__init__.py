@@ -12,6 +12,7 @@ from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
+from .core import settings
 from .core.db import db
 from .web import errors, filters, guard, logs, navigation
 from .web.arguments import IdConverter
@@ -52,6 +53,7 @@ def _add_features(app: Flask) -> None:
     from .claims.views import bp as claims
     from .customers.views import bp as customers
     from .documents.views import bp as documents
+    from .feedback.views import bp as feedback
     from .operations import cli
     from .operations.views import bp as operations
     from .payments.views import bp as payments
@@ -61,8 +63,8 @@ def _add_features(app: Flask) -> None:
 
     sign_in.install(app)
     for blueprint in (
-        accounts, admin, agents, billing, claims, customers, documents, operations, payments, policies, portal.bp,
-        public,
+        accounts, admin, agents, billing, claims, customers, documents, feedback, operations, payments, policies,
+        portal.bp, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)
@@ -70,9 +72,10 @@ def _add_features(app: Flask) -> None:
 
 def _page_context() -> dict[str, Any]:
     """What every page may need; the navigation only for whoever is signed in."""
+    every = {"company": settings.company(), "feedback_href": navigation.feedback_href()}
     if not request.endpoint or not current_user.is_authenticated:
-        return {"theme": "auto", "navigation": []}
-    return {"theme": g.get("theme", "auto"), "navigation": navigation.items(current_user)}
+        return {**every, "theme": "auto", "navigation": []}
+    return {**every, "theme": g.get("theme", "auto"), "navigation": navigation.items(current_user)}
 
 
 def _read_assets_whole(response: Response) -> Response:

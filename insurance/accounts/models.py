@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, identity, words
@@ -56,8 +57,8 @@ class SignInSession(Base):
     id: Mapped[int] = identity()
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
-    created_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(60))
@@ -89,6 +90,18 @@ class Link(Base):
     name: Mapped[str | None] = mapped_column(String(200))
     password_hash: Mapped[str | None] = mapped_column(String(200))
     browser_hash: Mapped[str | None] = mapped_column(String(64))
+
+
+class KeptForm(Base):
+    """What a user had filled in when their session ended: it comes back when they have signed in again."""
+
+    __tablename__ = "kept_forms"
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    path: Mapped[str] = mapped_column(String(2000))
+    fields: Mapped[dict[str, Any]] = mapped_column(JSON)
+    kept_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class SignInTry(Base):

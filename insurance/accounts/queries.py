@@ -9,9 +9,10 @@ from ..core import clock
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.permissions import Actor, Role
-from .models import Link, LinkPurpose, SignInSession, SignInTry, User
+from .models import KeptForm, Link, LinkPurpose, SignInSession, SignInTry, User
 
 IDLE = {Role.ADMIN: timedelta(minutes=15), Role.AGENT: timedelta(minutes=30), Role.CUSTOMER: timedelta(minutes=30)}
+KEPT_FOR = timedelta(hours=1)
 THROTTLE_WINDOW = timedelta(minutes=5)
 MOST_TRIES = 10
 MOST_TRIES_OF_ADDRESS = 50
@@ -38,6 +39,17 @@ def find_session(token: str) -> tuple[SignInSession, User] | None:
     if row is None or row[0].seen_at + IDLE[row[1].role] < now:
         return None
     return row[0], row[1]
+
+
+def find_user_of(token: str) -> int | None:
+    """Whose session a token is or was."""
+    return db.session.scalar(select(SignInSession.user_id).where(SignInSession.token_hash == hash_token(token)))
+
+
+def find_kept_form(id: int, actor: Actor) -> KeptForm | None:
+    """What the actor had filled in when their session ended, if it is not too long ago."""
+    form = db.session.get(KeptForm, id)
+    return form if form and form.user_id == actor.id and form.kept_at > clock.now() - KEPT_FOR else None
 
 
 def sessions_of(actor: Actor) -> list[SignInSession]:

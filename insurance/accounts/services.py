@@ -6,14 +6,14 @@ from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from ..core import audit, clock, outbox
 from ..core.db import INSERT, add, check_version, db, lock, transactional
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
 from ..core.permissions import SYSTEM, Actor, Role, check_may
 from . import passwords, queries
-from .models import Link, LinkPurpose, SignInSession, SignInTry, Theme, User
+from .models import KeptForm, Link, LinkPurpose, SignInSession, SignInTry, Theme, User
 
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = {
@@ -232,12 +232,30 @@ def sign_out(*, token: str) -> None:
 
 
 @transactional
+def keep_form(*, user_id: int, path: str, fields: dict[str, list[str]]) -> KeptForm:
+    """Keep what somebody sent after their session had ended; what was kept too long ago goes."""
+    db.session.execute(delete(KeptForm).where(KeptForm.kept_at < clock.now() - queries.KEPT_FOR))
+    return add(KeptForm(user_id=user_id, path=path, fields=fields, kept_at=clock.now()))
+
+
+@transactional
 def end_session(*, session_id: int, actor: Actor) -> None:
     """End one of the actor's own sessions."""
     session = lock(SignInSession, session_id)
     if session.user_id != actor.id:
         raise NotFound("We cannot find that session.")
     session.ended_at = session.ended_at or clock.now()
+
+
+@transactional
+def end_session_of(*, user_id: int, session_id: int, actor: Actor) -> None:
+    """End one of somebody's sessions, as an admin does."""
+    check_may(actor, "user:edit")
+    user, session = queries.get_user(user_id), lock(SignInSession, session_id)
+    if session.user_id != user.id:
+        raise NotFound("We cannot find that session.")
+    session.ended_at = session.ended_at or clock.now()
+    audit.record("end_session", user, label=user.email, actor=actor, address=session.address, browser=session.browser)
 
 
 def _end_sessions(user_id: int, *, but: str = "") -> None:

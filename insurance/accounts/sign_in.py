@@ -2,14 +2,20 @@
 
 from datetime import timedelta
 
-from flask import Flask, Response, current_app, g, request
-from flask_login import AnonymousUserMixin, LoginManager, UserMixin
+from flask import Flask, Response, current_app, flash, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import AnonymousUserMixin, LoginManager, UserMixin, current_user
+from werkzeug.datastructures import MultiDict
 
 from ..core import clock
 from ..core.permissions import Actor
+from ..web import guard
 from . import queries, services
 
 TOUCH_EVERY = timedelta(minutes=1)
+KEPT = "kept_form"
+LONGEST_PATH = 2000
+NEVER_KEPT = {"csrf_token", "password", "old_password"}
 
 
 class SignedIn(Actor, UserMixin):
@@ -22,6 +28,40 @@ def install(app: Flask) -> None:
     manager.session_protection = None  # Flask-Login keeps nothing in its own cookie: it still works after logout
     manager.request_loader(_load)
     manager.anonymous_user = AnonymousUserMixin
+    app.before_request(_keep_form)
+    app.before_request(_fill_form)
+
+
+def _keep_form() -> ResponseReturnValue | None:
+    """A form sent after its session had ended is kept, and comes back filled after the same user has signed in."""
+    if request.method != "POST" or current_user.is_authenticated or not guard.is_guarded(request.endpoint):
+        return None
+    user_id = queries.find_user_of(sign_in_token())
+    path = request.full_path.rstrip("?")
+    if user_id is None or not _can_be_opened() or len(path) > LONGEST_PATH or guard.unreadable(path):
+        return None
+    fields = {name: values for name, values in request.form.lists() if name not in NEVER_KEPT}
+    session[KEPT] = services.keep_form(user_id=user_id, path=path, fields=fields).id
+    return redirect(url_for("accounts.login", next=path), 303)
+
+
+def _can_be_opened() -> bool:
+    """Whether the address that was sent to is a page too."""
+    adapter = current_app.create_url_adapter(request)
+    return adapter is not None and adapter.test(request.path, method="GET")
+
+
+def _fill_form() -> None:
+    """Let the form of this page, if it was kept, begin with what was typed."""
+    if request.method != "GET" or KEPT not in session or not current_user.is_authenticated:
+        return
+    form = queries.find_kept_form(session[KEPT], current_user)
+    if form is None:
+        del session[KEPT]
+    elif form.path == request.full_path.rstrip("?"):
+        del session[KEPT]
+        g.kept_fields = MultiDict(form.fields)
+        flash("You were signed out in between. What you had filled in is back: check it and send it again.", "info")
 
 
 def _load(_request: object) -> SignedIn | None:

@@ -1,7 +1,6 @@
 """Pages to get an account, sign in and out, and look after it."""
 
 import secrets
-from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,22 +10,15 @@ from ..core.errors import NotFound
 from ..core.permissions import Role
 from ..customers import queries as customer_queries
 from ..customers import services as customers
+from ..web.arguments import inside
 from ..web.guard import public, requires
 from . import forms, queries, services
 from .models import LinkPurpose, Theme
-from .sign_in import carry, forget, sign_in_token
+from .sign_in import KEPT, carry, forget, sign_in_token
 
 bp = Blueprint("accounts", __name__)
 
 HOMES = {Role.CUSTOMER: "/portal", Role.AGENT: "/agent", Role.ADMIN: "/admin"}
-
-
-def _inside(address: str | None) -> str:
-    """The address if it leads to a page of this site, else ""."""
-    if not address or not address.startswith("/") or address.startswith(("//", "/\\")):
-        return ""
-    parts = urlsplit(address)
-    return address if not parts.scheme and not parts.netloc and address.isprintable() else ""
 
 
 @bp.get("/login")
@@ -35,7 +27,7 @@ def _inside(address: str | None) -> str:
 def login() -> ResponseReturnValue:
     if current_user.is_authenticated and request.method == "GET":
         return redirect(HOMES[current_user.role])
-    form = forms.LoginForm(next=_inside(request.args.get("next")))
+    form = forms.LoginForm(next=inside(request.args.get("next")))
     if form.validate_on_submit():
         with form.refusals():
             token = services.sign_in(
@@ -46,9 +38,12 @@ def login() -> ResponseReturnValue:
             )
             services.sign_out(token=sign_in_token())  # what this browser was signed in as before
             found = queries.find_session(token)
+            kept = session.get(KEPT)
             session.clear()  # a new request token for whoever is signed in now
+            if kept:
+                session[KEPT] = kept
             home = HOMES[found[1].role] if found else "/"
-            return carry(redirect(_inside(form.next.data) or home, 303), token)  # type: ignore[arg-type]
+            return carry(redirect(inside(form.next.data) or home, 303), token)  # type: ignore[arg-type]
     return form.page("accounts/login.html")
 
 

@@ -1,9 +1,47 @@
 """What admins send from pages of their own."""
 
-from ..web.forms import EmailField, Form
+from ..web.forms import EmailField, Form, TelField, TextAreaField, TextField, VersionField
 
 
 class ResendForm(Form):
     """Where a mail goes when it is sent again."""
 
     recipient = EmailField("Send to")
+
+
+class CompanyForm(Form):
+    """How the company is named everywhere."""
+
+    name = TextField("Name of the company", max=100, autocomplete="organization")
+    phone = TelField()
+    address = TextAreaField("Address", rows=3, max=300)
+    version = VersionField()
+
+
+class MailForm(Form):
+    """The words of a mail."""
+
+    subject = TextField("Subject", max=150)
+    body = TextAreaField("Text", rows=14, max=5000)
+    version = VersionField()
+
+
+class LettersField(TextField):
+    """The letters before a number, in capitals however they are typed."""
+
+    width = "4"
+
+    def parse(self, text: str) -> str:
+        """Make capitals of what was typed."""
+        return text.upper()
+
+
+class NumberingForm(Form):
+    """The letters of each series, under the series' own name."""
+
+    POL = LettersField("Policies and quotes", max=3)
+    INV = LettersField("Invoices", max=3)
+    RCT = LettersField("Receipts", max=3)
+    CLM = LettersField("Claims", max=3)
+    CUS = LettersField("Customers", max=3)
+    version = VersionField()

@@ -1,8 +1,9 @@
 """What needs attention, and the records that only admins see: users, outbox, jobs, audit, products."""
 
 import json
+from collections.abc import Callable
 
-from flask import Blueprint, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -13,8 +14,9 @@ from ..accounts.models import User
 from ..billing import queries as billing
 from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
-from ..core import clock
+from ..core import clock, numbering, settings
 from ..core.audit import AuditEntry
+from ..core.errors import NotFound
 from ..core.money import Money
 from ..core.outbox import Mail, MailStatus
 from ..core.permissions import Role
@@ -22,13 +24,16 @@ from ..core.words import Words
 from ..jobs import queries as jobs
 from ..jobs.models import JobRun
 from ..messages import queries as messages
+from ..messages import rendering as message_rendering
 from ..messages import services as message_services
+from ..messages.domain import NOT_IN_SUBJECT, SAMPLES, check_text
 from ..policies import queries as policies
 from ..policies.domain import PolicyStatus
 from ..products import queries as products
+from ..web.arguments import find_id
 from ..web.guard import requires
-from ..web.pages import Choice, Col, ListPage
-from . import forms, queries
+from ..web.pages import COUNTED, Choice, Col, ListPage, csv_file
+from . import forms, queries, services
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -41,6 +46,15 @@ MAIL_WORDS = {
     MailStatus.KEPT: Words("warn", "Not sent", ""),
     MailStatus.DEAD: Words("bad", "Failed", ""),
 }
+USAGE: list[tuple[str, Callable[[queries.Week], int | None], str]] = [
+    ("Active users", lambda w: w.active_users, "Users who were signed in and opened a page in the week, each once."),
+    ("Quotes", lambda w: w.quotes, "Quotes made in the week."),
+    ("Bound", lambda w: w.bound, "Quotes that became policies in the week, whenever they were made."),
+    ("Converted, %", lambda w: w.conversion, "Of the quotes made in the week, the share that is bound by now."),
+    ("Claims", lambda w: w.claims, "Claims filed in the week; drafts do not count."),
+    ("Feedback", lambda w: w.feedback, "Feedback received in the week."),
+]
+"""The usage figures: their names, their values, and what each counts."""
 
 
 @bp.get("")
@@ -49,7 +63,8 @@ def overview() -> ResponseReturnValue:
     """What needs an admin now, and how the business stands."""
     today = clock.today()
     counts = policies.counts(current_user, today)
-    mails = messages.counts()
+    mails = messages.counts(COUNTED + 1)
+    waiting = queries.waiting()
     return render_template(
         "admin/overview.html",
         dead_mails=mails[MailStatus.DEAD],
@@ -63,8 +78,25 @@ def overview() -> ResponseReturnValue:
         quoted=counts[PolicyStatus.QUOTED],
         nightly=jobs.last_run("nightly"),
         claim_words=CLAIM_WORDS,
-        unassigned=queries.customers_without_agent(),
+        unassigned=waiting.unassigned,
+        new_feedback=waiting.feedback,
     )
+
+
+@bp.get("/usage")
+@requires("usage:read")
+def usage() -> ResponseReturnValue:
+    """How much the system is used, week by week."""
+    return render_template("admin/usage.html", weeks=queries.usage(clock.today()), figures=USAGE)
+
+
+@bp.get("/usage.csv")
+@requires("usage:read")
+def usage_csv() -> ResponseReturnValue:
+    heading = ["Monday", "Sunday", *(name for name, _, _ in USAGE)]
+    weeks = queries.usage(clock.today())
+    rows = [[week.monday, week.sunday, *(figure(week) for _, figure, _ in USAGE)] for week in weeks]
+    return csv_file("usage", [[heading, *rows]])
 
 
 USERS = ListPage(
@@ -122,6 +154,7 @@ def user(user_id: int) -> ResponseReturnValue:
         words=ACCESS[record.active],
         authority=Money(record.authority_minor, _currency()),
         entries=queries.audit_of("users", user_id),
+        sessions=accounts.sessions_of(record.actor()),
         form=account_forms.ActForm(),
     )
 
@@ -154,6 +187,14 @@ def edit_user(user_id: int) -> ResponseReturnValue:
 def reset_user(user_id: int) -> ResponseReturnValue:
     account_services.send_reset(user_id=user_id, actor=current_user)
     flash("A link to set the password is on its way.", "ok")
+    return redirect(url_for("admin.user", user_id=user_id), 303)
+
+
+@bp.post("/users/<int:user_id>/sessions/<int:session_id>/end")
+@requires("user:edit")
+def end_session(user_id: int, session_id: int) -> ResponseReturnValue:
+    account_services.end_session_of(user_id=user_id, session_id=session_id, actor=current_user)
+    flash("That browser is signed out.", "ok")
     return redirect(url_for("admin.user", user_id=user_id), 303)
 
 
@@ -220,6 +261,7 @@ AUDIT = ListPage(
     default_sort="-at",
     search_hint="Record or person",
     empty="Nothing has been done yet.",
+    filters=[Choice("subject", "Kind of record", list(queries.SUBJECTS.items()))],
     columns=[
         Col("Record", lambda r: r.label, href=lambda r: url_for("admin.audit_entry", entry_id=r.id)),
         Col("Act", lambda r: queries.act(r.subject, r.action)),
@@ -234,7 +276,9 @@ AUDIT = ListPage(
 @bp.get("/audit.csv", endpoint="audit_csv")
 @requires("audit:read")
 def audit() -> ResponseReturnValue:
-    return AUDIT.respond(queries.audit_rows(**AUDIT.arguments()))
+    """Everything that was done; with an id, what was done to that record, to which each record leads."""
+    rows = queries.audit_rows(**AUDIT.arguments(), subject_id=find_id("id"))
+    return AUDIT.respond(rows, template="admin/audit.html", one_record="id" in request.args)
 
 
 @bp.get("/audit/<int:entry_id>")
@@ -291,6 +335,113 @@ def product(version_id: int) -> ResponseReturnValue:
         asked={question["code"]: question["label"] for question in version.definition["questions"]},
         source=json.dumps(version.definition, indent=2, ensure_ascii=False),
     )
+
+
+@bp.get("/settings")
+@requires("setting:edit")
+def setting_list() -> ResponseReturnValue:
+    return render_template(
+        "admin/settings.html",
+        series=numbering.SERIES,
+        letters=numbering.letters(),
+        mails=messages.TITLES,
+        edited=_edited_mails(),
+    )
+
+
+@bp.get("/settings/company")
+@bp.post("/settings/company")
+@requires("setting:edit")
+def edit_company() -> ResponseReturnValue:
+    value, version = _setting("company", settings.company())
+    form = forms.CompanyForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_company(
+                version=form.version.data,
+                name=form.name.data,
+                phone=form.phone.data,
+                address=form.address.data,
+                actor=current_user,
+            )
+            flash("Saved. Pages, mails and new documents name the company so from now on.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_company.html")
+
+
+@bp.get("/settings/numbering")
+@bp.post("/settings/numbering")
+@requires("setting:edit")
+def edit_numbering() -> ResponseReturnValue:
+    value, version = _setting("numbering", numbering.letters())
+    form = forms.NumberingForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            letters = {series: form[series].data for series in numbering.SERIES}
+            services.change_numbering(version=form.version.data, letters=letters, actor=current_user)
+            flash("Saved. Numbers that are given out from now on begin so.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_numbering.html", series=numbering.SERIES)
+
+
+@bp.get("/settings/mails")
+@requires("setting:edit")
+def mail_texts() -> ResponseReturnValue:
+    return render_template("admin/setting_mails.html", mails=messages.TITLES, edited=_edited_mails())
+
+
+def _edited_mails() -> set[str]:
+    return {name.removeprefix("mail ") for name, setting in queries.settings().items() if setting.value}
+
+
+@bp.get("/settings/mails/<template>")
+@bp.post("/settings/mails/<template>")
+@requires("setting:edit")
+def edit_mail(template: str) -> ResponseReturnValue:
+    """The words of one mail, and how they read with sample data before they are saved."""
+    title, standard = _mail_title(template), message_rendering.standard(template)
+    words, version = _setting(f"mail {template}", standard)
+    form = forms.MailForm(**words, version=version)
+    edited = words != standard
+    if form.validate_on_submit():
+        words = {"subject": form.subject.data, "body": form.body.data}
+        with form.refusals():
+            if request.form.get("go") == "preview":
+                check_text(template, **words)
+            else:
+                services.change_mail(template=template, version=form.version.data, **words, actor=current_user)
+                flash(f"Saved. “{title}” says so from now on.", "ok")
+                return redirect(url_for("admin.mail_texts"), 303)
+    return form.page(
+        "admin/setting_mail.html",
+        mail_template=template,
+        mail_title=title,
+        samples=SAMPLES[template],
+        not_in_subject=NOT_IN_SUBJECT,
+        edited=edited,
+        preview=None if form.errors else message_rendering.sample(template, **words),
+    )
+
+
+@bp.post("/settings/mails/<template>/standard")
+@requires("setting:edit")
+def use_standard_mail(template: str) -> ResponseReturnValue:
+    title = _mail_title(template)
+    services.use_standard_mail(template=template, actor=current_user)
+    flash(f"“{title}” has its standard text again.", "ok")
+    return redirect(url_for("admin.edit_mail", template=template), 303)
+
+
+def _mail_title(template: str) -> str:
+    if template not in messages.TITLES:
+        raise NotFound("We cannot find that mail.")
+    return messages.TITLES[template]
+
+
+def _setting(name: str, standard: dict[str, str]) -> tuple[dict[str, str], int]:
+    """What a form begins with: what is set and its version, or the standard."""
+    setting = queries.settings().get(name)
+    return (setting.value or standard, setting.version) if setting else (standard, 0)
 
 
 def _currency() -> str:

@@ -61,6 +61,7 @@ class Invoice(Base):
         UniqueConstraint("account_id", "due_on", "instalment"),
         Index(None, "status", "due_on", "id"),
         Index(None, "due_on", "id"),
+        Index(None, "total_minor", "id"),
         Index(None, "account_id", "id"),
     )
 
@@ -132,3 +133,14 @@ class Disbursement(Base):
     settled_on: Mapped[date | None]
 
     amount = money_of("amount_minor")
+
+
+class OpenInvoiceTally(Base):
+    """What is open on the invoices due on a day. Kept by the database (migrations/tallies.py), never written here."""
+
+    __tablename__ = "open_invoice_tallies"
+
+    due_on: Mapped[date] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    count: Mapped[int] = mapped_column(BigId)
+    open_minor: Mapped[int] = mapped_column(BigId)

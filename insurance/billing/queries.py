@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from ..core import clock
 from ..core.db import db
@@ -17,7 +17,7 @@ from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
 from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, is_overdue
-from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
+from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
 
 OVERDUE = "overdue"
 CHUNK = 500
@@ -51,8 +51,15 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Customer.name.label("customer_name"),
     )
     if q:
+        of_policy = select(Invoice.id).join(BillingAccount, BillingAccount.id == Invoice.account_id)
         statement = statement.where(
-            or_(Invoice.number == q.upper(), BillingAccount.policy_number == q.upper(), customers.matches(q))
+            customers.matches(
+                q,
+                Invoice.id,
+                (select(Invoice.id), Invoice.number),
+                (of_policy, BillingAccount.policy_number),
+                (of_policy.join(Customer, Customer.id == BillingAccount.customer_id), Customer.number),
+            )
         )
     if status == OVERDUE:
         statement = statement.where(_overdue(clock.today()))
@@ -171,12 +178,18 @@ class Overdue:
 def overdue_summary(actor: Actor, day: date) -> Overdue:
     """What is overdue in the actor's sight, in the currency of the business."""
     currency = current_app.config["CURRENCY"]
-    count, minor = db.session.execute(
-        _in_sight(actor, func.count(), func.coalesce(func.sum(Invoice.total_minor - Invoice.paid_minor), 0)).where(
+    tally = OpenInvoiceTally
+    statement = (
+        select(func.coalesce(func.sum(tally.count), 0), func.coalesce(func.sum(tally.open_minor), 0)).where(
+            tally.due_on < day, tally.currency == currency
+        )
+        if actor.wide_sight
+        else _in_sight(actor, func.count(), func.coalesce(func.sum(Invoice.total_minor - Invoice.paid_minor), 0)).where(
             _overdue(day), Invoice.currency == currency
         )
-    ).one()
-    return Overdue(count, Money(int(minor), currency))
+    )
+    count, minor = db.session.execute(statement).one()
+    return Overdue(int(count), Money(int(minor), currency))
 
 
 def overdue_invoices(actor: Actor, day: date, limit: int) -> list[Row]:

@@ -8,8 +8,8 @@ from flask import current_app
 
 from ..core import audit, clock, numbering, outbox
 from ..core.dates import in_words, last_day
-from ..core.db import add, db, lock, transactional
-from ..core.errors import NotAllowed
+from ..core.db import add, check_version, db, lock, transactional
+from ..core.errors import Conflict, NotAllowed, RuleBroken
 from ..core.money import Money
 from ..core.permissions import Actor, check_may
 from ..customers.models import Customer
@@ -19,7 +19,7 @@ from ..ledger import services as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from . import queries
 from .domain import DISBURSEMENT_LIFECYCLE, Instalment, ItemKind, PaymentPlan
-from .models import BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+from .models import OPEN, BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
 
 CREDITED_AT_INVOICE = {
     ItemKind.CHARGE: Account.UNBILLED,
@@ -179,6 +179,22 @@ def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) ->
             how += f", instalment {item.instalment} of {item.instalments}"
         lines.append({"label": ITEM_WORDS[item.kind], "text": how, "amount": item.amount.in_words})
     return lines
+
+
+@transactional
+def change_due(*, invoice_id: int, version: int, due_on: date, reason: str, actor: Actor) -> Invoice:
+    """Give the payer of an open invoice another day. Its document, and the mail that brought it, keep the old one."""
+    check_may(actor, "invoice:edit")
+    invoice = lock(Invoice, queries.get_invoice(invoice_id, actor)[0].id)
+    check_version(invoice, version)
+    if invoice.status not in OPEN:
+        raise Conflict("Nothing is open on this invoice any more, so it has no day to be paid by.")
+    if due_on < invoice.issued_on:
+        raise RuleBroken(f"It cannot be due before it was issued, on {in_words(invoice.issued_on)}.", "due_on")
+    before, invoice.due_on = {"due_on": invoice.due_on}, due_on
+    invoice.version += 1
+    audit.record("change_due", invoice, label=invoice.number, actor=actor, before=before, due_on=due_on, reason=reason)
+    return invoice
 
 
 # Money out

@@ -1,18 +1,19 @@
 """Staff pages of invoices."""
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..core.money import Money
 from ..customers import queries as customers
+from ..documents import queries as documents
 from ..payments import queries as payments
 from ..payments.domain import METHOD_WORDS
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
-from . import queries, services
+from . import forms, queries, services
 from .domain import INVOICE_WORDS
-from .models import Invoice
+from .models import OPEN, Invoice
 
 bp = Blueprint("billing", __name__)
 
@@ -76,8 +77,30 @@ def record(invoice_id: int) -> ResponseReturnValue:
         "invoices/record.html",
         invoice=invoice,
         account=account,
+        may_edit=invoice.status in OPEN and current_user.may("invoice:edit"),
+        printed_due=documents.get_document(invoice.document_id, current_user).data["due_on"],
         words=queries.words(invoice.status, invoice.due_on),
         worksheet=services.worksheet(items, queries.items_of(account.id)),
         payments=payments.payments_on(invoice.id),
         methods=METHOD_WORDS,
     )
+
+
+@bp.get("/invoices/<int:invoice_id>/due")
+@bp.post("/invoices/<int:invoice_id>/due")
+@requires("invoice:edit")
+def change_due(invoice_id: int) -> ResponseReturnValue:
+    invoice, account = queries.get_invoice(invoice_id, current_user)
+    form = forms.DueForm(obj=invoice)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_due(
+                invoice_id=invoice_id,
+                version=form.version.data,
+                due_on=form.due_on.data,
+                reason=form.reason.data,
+                actor=current_user,
+            )
+            flash("The due date is changed.", "ok")
+            return redirect(url_for("billing.record", invoice_id=invoice_id), 303)
+    return form.page("invoices/due.html", invoice=invoice, account=account)

@@ -30,6 +30,7 @@ class Claim(Base):
         ),
         Index(None, "policy_id", "loss_on"),
         Index(None, "status", "id"),
+        Index(None, "claimed_minor", "id"),
         Index(None, "customer_id", "id"),
     )
 
@@ -46,7 +47,7 @@ class Claim(Base):
     payee_name: Mapped[str] = mapped_column(String(200), default="")
     status: Mapped[ClaimStatus] = mapped_column(words(ClaimStatus), default=ClaimStatus.DRAFT)
     notes: Mapped[str] = mapped_column(Text, default="")
-    notified_on: Mapped[date | None]
+    notified_on: Mapped[date | None] = mapped_column(index=True)
     created_at: Mapped[datetime]
     created_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     handler_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import Row, Select, func, select
 
 from ..accounts.models import User
 from ..billing.domain import DisbursementStatus
@@ -73,7 +73,15 @@ def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
     )
     statement = statement.where(Claim.number.is_not(None))
     if q:
-        statement = statement.where(or_(Claim.number == q.upper(), Policy.number == q.upper(), customers.matches(q)))
+        statement = statement.where(
+            customers.matches(
+                q,
+                Claim.id,
+                (select(Claim.id), Claim.number),
+                (select(Claim.id).join(Policy, Policy.id == Claim.policy_id), Policy.number),
+                (select(Claim.id).join(Customer, Customer.id == Claim.customer_id), Customer.number),
+            )
+        )
     if status:
         statement = statement.where(Claim.status == ClaimStatus(status))
     return statement

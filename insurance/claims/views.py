@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..billing.domain import DISBURSEMENT_WORDS, DisbursementStatus
 from ..core.money import Money
 from ..customers import queries as customers
-from ..documents import services as documents
+from ..documents.views import download
 from ..policies import queries as policies
 from ..web.arguments import get_id
 from ..web.forms import Form
@@ -381,10 +381,6 @@ def attach(claim_id: int) -> ResponseReturnValue:
 @bp.get("/claims/<int:claim_id>/files/<int:file_id>")
 @requires("claim:read")
 def file(claim_id: int, file_id: int) -> ResponseReturnValue:
-    """An attachment, as a download that no browser runs."""
     claim = queries.get_claim(claim_id, current_user)
     _, stored = queries.get_attachment(claim.id, file_id)
-    response = Response(documents.read(stored), mimetype=stored.content_type)
-    response.headers.set("Content-Disposition", "attachment", filename=stored.name)
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    return response
+    return download(stored)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from flask import current_app
@@ -23,6 +24,11 @@ def now() -> datetime:
 def today() -> date:
     """The civil date where the business is."""
     return now().astimezone(zone()).date()
+
+
+def seconds() -> float:
+    """Seconds that only grow, whatever day is set: what is kept for a while is measured by them."""
+    return monotonic()
 
 
 def zone() -> ZoneInfo:

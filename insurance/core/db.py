@@ -178,7 +178,7 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
 M = TypeVar("M")
 
 
-def lock(model: type[M], id: int | None) -> M:
+def lock(model: type[M], id: int | str | None) -> M:
     """The row as it is now, kept from others until the transaction ends; NotFound if it does not exist."""
     row = db.session.get(model, id, with_for_update=True, populate_existing=True) if id is not None else None
     if row is None:

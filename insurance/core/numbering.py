@@ -1,16 +1,19 @@
-"""Numbers without gaps, per series and year: POL-2026-00042."""
+"""Numbers without gaps, per series and year: POL-2026-000042."""
 
 from typing import Any
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from . import clock
+from . import clock, settings
 from .db import INSERT, Base, db
+
+SERIES = {"POL": "Policies", "INV": "Invoices", "RCT": "Receipts", "CLM": "Claims", "CUS": "Customers"}
+"""What each series numbers; its key is also the letters that its numbers begin with, unless admins set others."""
 
 
 class Number(Base):
-    """The last number that a series gave out in a year."""
+    """The last number that a series gave out in a year, whatever letters it was given out with."""
 
     __tablename__ = "numbers"
 
@@ -24,4 +27,10 @@ def take(series: str) -> str:
     year = clock.today().year
     new: Any = INSERT[db.engine.dialect.name](Number).values(series=series, year=year, last=1)
     upsert = new.on_conflict_do_update(index_elements=["series", "year"], set_={"last": Number.last + 1})
-    return f"{series}-{year}-{db.session.scalar(upsert.returning(Number.last)):06d}"
+    first = settings.get("numbering").get(series, series)
+    return f"{first}-{year}-{db.session.scalar(upsert.returning(Number.last)):06d}"
+
+
+def letters() -> dict[str, str]:
+    """The three capital letters that each series' numbers begin with from now on."""
+    return {series: series for series in SERIES} | settings.get("numbering")

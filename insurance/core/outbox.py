@@ -29,6 +29,8 @@ class Mail(Base):
     __table_args__ = (
         Index("ix_outbox_due", "due_at", sqlite_where=text("status = 'due'"), postgresql_where=text("status = 'due'")),
         Index(None, "document_id"),
+        Index(None, "created_at", "id"),
+        Index(None, "status", "id"),
     )
 
     id: Mapped[int] = identity()

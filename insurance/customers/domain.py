@@ -10,6 +10,11 @@ def search_form(name: str) -> str:
     return plain.casefold()[:200]
 
 
+def words(name: str, email: str) -> set[str]:
+    """What a customer is found by: each word of the name, and the e-mail address."""
+    return {*search_form(name).split(), *search_form(email).split()}
+
+
 def similar(name: str, other: str) -> bool:
     """Whether two names may be of one person: the same words in any order, or nearly the same letters."""
     one, two = (sorted(search_form(text).split()) for text in (name, other))

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, identity, words
@@ -16,11 +16,19 @@ class CustomerKind(StrEnum):
     ORGANISATION = "organisation"
 
 
+WITH_USER = text("user_id IS NOT NULL")
+
+
 class Customer(Base):
     """A policyholder, or somebody who may become one."""
 
     __tablename__ = "customers"
-    __table_args__ = (Index(None, "search_name", "id"), Index(None, "agent_id", "id"))
+    __table_args__ = (
+        Index(None, "search_name", "id"),
+        Index(None, "agent_id", "id"),
+        # Without the many who have no user, the planner sees that a user's customer is found at once.
+        Index(None, "user_id", unique=True, sqlite_where=WITH_USER, postgresql_where=WITH_USER),
+    )
 
     id: Mapped[int] = identity()
     number: Mapped[str] = mapped_column(String(20), unique=True)
@@ -32,7 +40,18 @@ class Customer(Base):
     address: Mapped[str] = mapped_column(Text, default="")
     birth_on: Mapped[date | None]
     agent_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
-    user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), unique=True)
+    user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
     active: Mapped[bool] = mapped_column(Boolean(name="active"), default=True)
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
+
+
+class CustomerWord(Base):
+    """A word by whose beginning a customer is found."""
+
+    __tablename__ = "customer_words"
+
+    word: Mapped[str] = mapped_column(
+        String(254).with_variant(String(254, collation="C"), "postgresql"), primary_key=True
+    )
+    customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), primary_key=True, index=True)

@@ -1,15 +1,21 @@
 """Customers, as far as the actor may see them."""
 
+import re
+import sys
 from datetime import date
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, or_, select, true, union_all
 
 from ..accounts.models import User
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.permissions import Actor, Role
 from .domain import search_form, similar
-from .models import Customer
+from .models import Customer, CustomerWord
+
+NUMBER = re.compile("[A-Za-z]{3}-[0-9]{4}-[0-9]{6,}")
+"""How the numbers of all records look."""
 
 
 def sight(actor: Actor) -> ColumnElement[bool]:
@@ -19,18 +25,29 @@ def sight(actor: Actor) -> ColumnElement[bool]:
     return true() if actor.wide_sight else Customer.agent_id == actor.id
 
 
-def matches(q: str) -> ColumnElement[bool]:
-    """The condition for a search by number, name or e-mail."""
-    plain = search_form(q)
-    return or_(
-        Customer.number == q.upper(),
-        Customer.search_name.like(f"%{_literal(plain)}%", escape="\\"),
-        Customer.email.like(f"{_literal(q.lower())}%", escape="\\"),
+Numbered = tuple[Select[Any], Any]
+"""The ids of some records with the column of the number that they are found by."""
+
+
+def matches(q: str, key: Any, *numbered: Numbered) -> ColumnElement[bool]:
+    """The condition for a search: by a number, in one of several columns, or else by name or e-mail.
+
+    Each word that is searched for begins one of the customer's. Numbers are looked up one by one: a condition with
+    "or" over several tables would read all of them.
+    """
+    if NUMBER.fullmatch(q):
+        return key.in_(union_all(*(ids.where(column == q.upper()) for ids, column in numbered)))
+    return and_(*(Customer.id.in_(_beginning(word)) for word in search_form(q).split()))
+
+
+def _beginning(word: str) -> Select[Any]:
+    return select(CustomerWord.customer_id).where(
+        CustomerWord.word >= word, CustomerWord.word < word + chr(sys.maxunicode)
     )
 
 
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _own_number(q: str) -> ColumnElement[bool]:
+    return matches(q, Customer.id, (select(Customer.id), Customer.number))
 
 
 def customer_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
@@ -51,7 +68,7 @@ def customer_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         .where(sight(actor))
     )
     if q:
-        statement = statement.where(matches(q))
+        statement = statement.where(_own_number(q))
     if status:
         statement = statement.where(Customer.active if status == "active" else ~Customer.active)
     return statement
@@ -60,7 +77,9 @@ def customer_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
 def find_some(q: str, actor: Actor, most: int = 20) -> list[Customer]:
     """The first few customers that a search finds."""
     return list(
-        db.session.scalars(select(Customer).where(sight(actor), matches(q)).order_by(Customer.search_name).limit(most))
+        db.session.scalars(
+            select(Customer).where(sight(actor), _own_number(q)).order_by(Customer.search_name).limit(most)
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -14,8 +15,8 @@ from ..core.errors import Conflict, NotAllowed, RuleBroken
 from ..core.idempotency import once
 from ..core.permissions import Actor, Role, check_may
 from . import queries
-from .domain import search_form
-from .models import Customer, CustomerKind
+from .domain import search_form, words
+from .models import Customer, CustomerKind, CustomerWord
 
 CONTACT = ("email", "phone", "address")
 
@@ -49,6 +50,7 @@ def create(
             created_at=clock.now(),
         )
     )
+    _index(customer)
     audit.record("create", customer, label=customer.number, actor=actor, name=name)
     return customer
 
@@ -67,6 +69,7 @@ def edit(*, customer_id: int, version: int | None = None, actor: Actor, **facts:
     for key, value in facts.items():
         setattr(customer, key, value)
     customer.search_name = search_form(customer.name)
+    _index(customer)
     customer.version += 1
     audit.record("edit", customer, label=customer.number, actor=actor, before=before, **facts)
     return customer
@@ -100,10 +103,13 @@ def set_active(*, customer_id: int, active: bool, actor: Actor) -> Customer:
 
 @transactional
 def delete(*, customer_id: int, actor: Actor) -> None:
-    """Delete a customer on whom nothing hangs; the database refuses any other."""
+    """Delete a customer on whom nothing hangs; the database refuses one with a history."""
     check_may(actor, "customer:delete")
     customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    if customer.user_id:
+        raise Conflict("This customer has a portal account, which would lead nowhere. Deactivate the customer instead.")
     audit.record("delete", customer, label=customer.number, actor=actor, before={"name": customer.name})
+    db.session.execute(delete_rows(CustomerWord).where(CustomerWord.customer_id == customer.id))
     db.session.delete(customer)
     try:
         db.session.flush()
@@ -174,7 +180,16 @@ def _link(user: User) -> None:
         )
     )
     customer.user_id = user.id
+    _index(customer)
     audit.record("link", customer, label=customer.number, actor=actor, user_id=user.id)
+
+
+def _index(customer: Customer) -> None:
+    """Let a customer be found by the words of their name and by their address."""
+    db.session.execute(delete_rows(CustomerWord).where(CustomerWord.customer_id == customer.id))
+    db.session.add_all(
+        CustomerWord(word=word, customer_id=customer.id) for word in words(customer.name, customer.email)
+    )
 
 
 def _check_birth(birth_on: date | None) -> None:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts import queries as accounts
+from ..admin import queries as admin
 from ..billing import queries as billing
 from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
@@ -64,15 +65,23 @@ def new() -> ResponseReturnValue:
     del form.version  # nothing is there yet that somebody else could change
     found: list[Customer] = []
     if form.validate_on_submit():
-        facts = _facts(form)
-        found = queries.duplicates(name=facts["name"], email=facts["email"], birth_on=facts["birth_on"])
-        if not found or form.anyway.data == form.key.data:
+        found = _others(form)
+        if not found:
             with form.refusals():
-                customer = services.create(**facts, key=form.key.data, actor=current_user)
+                customer = services.create(**_facts(form), key=form.key.data, actor=current_user)
                 flash(f"{customer.name} is entered as {customer.number}.", "ok")
                 return redirect(url_for("customers.record", customer_id=customer.id), 303)
-        form.anyway.typed = form.key.data
     return form.page("customers/form.html", customer=None, found=found)
+
+
+def _others(form: forms.CustomerForm, but: int | None = None) -> list[Customer]:
+    """Others who may be the same, to be pointed out once: the form sent again is meant."""
+    if form.anyway.data == form.key.data:
+        return []
+    found = queries.duplicates(name=form.name.data, email=form.email.data, birth_on=form.birth_on.data, but=but)
+    if found:
+        form.anyway.typed = form.key.data
+    return found
 
 
 def _facts(form: forms.CustomerForm) -> dict:
@@ -115,12 +124,15 @@ def record(customer_id: int) -> ResponseReturnValue:
 def edit(customer_id: int) -> ResponseReturnValue:
     customer = queries.get_customer(customer_id, current_user)
     form = forms.CustomerForm(obj=customer)
+    found: list[Customer] = []
     if form.validate_on_submit():
-        with form.refusals():
-            services.edit(customer_id=customer_id, version=form.version.data, **_facts(form), actor=current_user)
-            flash("Saved.", "ok")
-            return redirect(url_for("customers.record", customer_id=customer_id), 303)
-    return form.page("customers/form.html", customer=customer, found=[])
+        found = _others(form, but=customer_id)
+        if not found:
+            with form.refusals():
+                services.edit(customer_id=customer_id, version=form.version.data, **_facts(form), actor=current_user)
+                flash("Saved.", "ok")
+                return redirect(url_for("customers.record", customer_id=customer_id), 303)
+    return form.page("customers/form.html", customer=customer, found=found)
 
 
 @bp.post("/customers/<int:customer_id>/invite")
@@ -172,4 +184,4 @@ def delete(customer_id: int) -> ResponseReturnValue:
         services.delete(customer_id=customer_id, actor=current_user)
         flash(f"{customer.name} is deleted.", "ok")
         return redirect(url_for("customers.customer_list"), 303)
-    return form.page("customers/delete.html", customer=customer)
+    return form.page("customers/delete.html", customer=customer, hanging=admin.hanging_on(customer))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from io import BytesIO
+from string import ascii_uppercase
 
 from flask import current_app
 from PIL import Image, ImageDraw
@@ -29,6 +30,9 @@ from ..core.outbox import Mail, MailStatus
 from ..core.permissions import SYSTEM, Actor, Role
 from ..customers import services as customers
 from ..customers.models import Customer
+from ..documents import services as documents
+from ..feedback import services as feedback
+from ..feedback.domain import FeedbackKind
 from ..jobs import services as jobs
 from ..payments import services as payments
 from ..payments.domain import PaymentMethod
@@ -36,6 +40,7 @@ from ..policies import services as policies
 from ..policies.models import Policy
 from ..products import services as products
 from ..web.uploads import check_upload
+from . import multiply
 
 STAFF = [
     ("admin@example.com", "Alex Morgan", Role.ADMIN, 50_000),
@@ -83,6 +88,9 @@ LAST = [
     "Kowalski",
     "Silva",
 ]
+MADE_BY_SERVICES = 300
+"""Up to so many policies each is made by the services; of more, copies are made."""
+NAMED_POLICIES = 3
 STREETS = ["Elm Street", "Harbor Road", "Mill Lane", "Station Avenue", "Orchard Way", "Bridge Street"]
 TYPES = ["comprehensive", "comprehensive", "basic", "third party"]
 STORIES = {
@@ -123,6 +131,12 @@ def sign_ins() -> str:
     return "\n".join(["Demo sign-ins, all with the password " + password(), *(f"  {email}" for email in SIGN_INS)])
 
 
+def _shares(count: int) -> tuple[int, int, int]:
+    """How often to copy how many policies, and how many are left to be made by themselves."""
+    copies = min(range(count // MADE_BY_SERVICES, count // (MADE_BY_SERVICES // 2) + 1), key=lambda n: count % (n + 1))
+    return copies, count // (copies + 1), count % (copies + 1)
+
+
 @dataclass(frozen=True)
 class Story:
     """How a policy came about: when it was quoted and bound, when cover starts, and what was done about it."""
@@ -140,6 +154,7 @@ class _Loader:
         self.today = clock.today()
         self.password_hash = passwords.hash_password(password())
         self.currency = "USD"
+        self.customers = 0
 
     def load(self, count: int) -> None:
         """Staff first, then the customers with their policies in the order of time."""
@@ -148,16 +163,37 @@ class _Loader:
             self.actors = {email: self._user(email, name, role, limit) for email, name, role, limit in STAFF}
         agents = [self.actors["agent@example.com"], self.actors["agent2@example.com"]]
         self._named_customers(agents)
-        stories = self._stories(count - 3)
-        for number, story in enumerate(track(stories, "Loading the demo")):
+        self._sign_in_weekly()
+        with clock.at(self.today):
+            self._feedback()
+        if count <= MADE_BY_SERVICES:
+            self._live(count - NAMED_POLICIES, agents)
+            return
+        copies, made, rest = _shares(count - NAMED_POLICIES)
+        self._live(rest, agents)
+        since = multiply.mark()
+        self._live(made, agents)
+        more = [self._agent(number) for number in range(count // multiply.CUSTOMERS_PER_AGENT)]
+        names = [f"{first} {middle}. {last}" for first in FIRST for middle in ascii_uppercase for last in LAST]
+        multiply.multiply(since, copies, more or [agent.id or 0 for agent in agents], names)
+        documents.archive_newest()
+
+    def _live(self, count: int, agents: list[Actor]) -> None:
+        """So many customers with a policy each, in the order of time, up to tonight's run."""
+        for number, story in enumerate(track(self._stories(count), "Loading the demo")):
             agent = agents[number % 2]
-            with clock.at(story.quoted_on):
-                customer = self._customer(number, agent)
-                policy = self._quote(customer, agent, story.start_on)
-            self._tell(policy, story, agent)
+            with transaction():  # one commit for each story instead of one for each act
+                with clock.at(story.quoted_on):
+                    customer = self._customer(agent)
+                    policy = self._quote(customer, agent, story.start_on)
+                self._tell(policy, story, agent)
         with clock.at(self.today):
             jobs.run_nightly(self.today, lambda _line: None)
             self._hold_mails()
+
+    def _agent(self, number: int) -> int:
+        first, last = FIRST[number % len(FIRST)], LAST[number % len(LAST)]
+        return self._user(f"agent{number + 3}@example.com", f"{first} {last}", Role.AGENT, 5_000).id or 0
 
     def _user(self, email: str, name: str, role: Role, limit: int) -> Actor:
         account_services.create_user(
@@ -186,7 +222,7 @@ class _Loader:
 
     def _story(self, status: str) -> Story:
         days = self.random.randint
-        plan = self.random.choice([PaymentPlan.ANNUAL, PaymentPlan.MONTHLY, PaymentPlan.MONTHLY])
+        plan = self.random.choice([PaymentPlan.ANNUAL, PaymentPlan.ANNUAL, PaymentPlan.MONTHLY])
         late = self.random.random() < 0.15
         if status in ("quoted", "withdrawn"):
             quoted = self.today - timedelta(days=days(0, 25))
@@ -201,11 +237,12 @@ class _Loader:
         start = self.today - timedelta(days=days(5, 350) if status == "active" else days(380, 1050))
         return Story(status, start - timedelta(days=days(0, 12)), start, plan, late)
 
-    def _customer(self, number: int, agent: Actor) -> Customer:
+    def _customer(self, agent: Actor) -> Customer:
+        self.customers += 1
         name = f"{self.random.choice(FIRST)} {self.random.choice(LAST)}"
         return customers.create(
             name=name,
-            email=f"demo{number + 1}@example.com",
+            email=f"demo{self.customers}@example.com",
             phone=f"555-01{self.random.randint(0, 99):02d}",
             address=f"{self.random.randint(1, 240)} {self.random.choice(STREETS)}\nExample City",
             birth_on=self.today - timedelta(days=self.random.randint(19 * 366, 75 * 365)),
@@ -341,7 +378,7 @@ class _Loader:
             self._quote(tom, agents[1], self.today + timedelta(days=20), 25_000)
 
     def _signing_in(self, email: str, name: str, birth_on: date, agent: Actor) -> tuple[Customer, Actor]:
-        actor = self._user(email, name, Role.CUSTOMER, 0)
+        actor = self.actors[email] = self._user(email, name, Role.CUSTOMER, 0)
         customer = customers.create(
             name=name,
             email=email,
@@ -353,6 +390,30 @@ class _Loader:
         with transaction():
             lock(Customer, customer.id).user_id = actor.id
         return customer, actor
+
+    def _sign_in_weekly(self) -> None:
+        """Staff are at work every week; customers look in every other week."""
+        for weeks in range(1, 12):
+            with clock.at(self.today - timedelta(days=7 * weeks)):
+                for actor in self.actors.values():
+                    if actor.id and (actor.is_staff or weeks % 2):
+                        account_services.open_session(user_id=actor.id, address="127.0.0.1", browser="Demo")
+
+    def _feedback(self) -> None:
+        """What people said about the site: some of it new, some answered."""
+        maria, agent, admin = (self.actors[f"{name}@example.com"] for name in ("customer", "agent", "admin"))
+        sent = [
+            feedback.send(kind=kind, text=text, page=page, name=actor.name, email=actor.email, actor=actor)
+            for kind, text, page, actor in (
+                (FeedbackKind.QUESTION, "Can I pay by direct debit?", "/portal/payments", maria),
+                (FeedbackKind.PRAISE, "The worksheet saves me a call with every quote.", "/policies/new", agent),
+                (FeedbackKind.IDEA, "Show the deductible beside the limit, please.", "/portal/policies", maria),
+                (FeedbackKind.PROBLEM, "The telephone number is hard to find.", "/help", feedback.VISITOR),
+            )
+        ]
+        text = "Not yet. You can pay by card here, or by bank transfer."
+        feedback.answer(feedback_id=sent[0].id, answer=text, actor=admin)
+        feedback.close(feedback_id=sent[1].id, actor=admin)
 
     def _hold_mails(self) -> None:
         """Three years of mails to invented people are not sent."""

@@ -52,6 +52,11 @@ def find_file(document_id: int) -> StoredFile | None:
     return db.session.scalar(select(StoredFile).where(StoredFile.document_id == document_id))
 
 
+def find_newest() -> Document | None:
+    """The document that was issued last."""
+    return db.session.scalar(select(Document).order_by(Document.id.desc()).limit(1))
+
+
 def to_archive(limit: int) -> Sequence[int]:
     """The oldest documents without an archived PDF.
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from flask import current_app
 from sqlalchemy.exc import IntegrityError
 
-from ..core import clock
+from ..core import clock, settings
 from ..core.dates import in_words
 from ..core.db import add, db, transaction, transactional
 from ..core.permissions import Actor
@@ -41,10 +41,9 @@ def issue(*, kind: DocumentKind, number: str, customer: Customer, policy_number:
 
     `data` has what its kind asks for (see pdf.render); company, customer, numbers and the day are added here.
     """
-    config = current_app.config
     today = clock.today()
     facts = {
-        "company": {key: config[f"COMPANY_{key.upper()}"] for key in ("name", "phone", "address")},
+        "company": settings.company(),
         "customer": {"name": customer.name, "address": customer.address, "number": customer.number},
         "policy_number": policy_number,
         "number": number,
@@ -79,6 +78,13 @@ def archive_due(limit: int = 20) -> int:
         except Exception:
             current_app.logger.exception("document %s could not be archived", document_id)
     return archived
+
+
+def archive_newest() -> None:
+    """Archive the newest document alone: those long before it are then made whenever somebody asks for them."""
+    newest = queries.find_newest()
+    if newest:
+        _archive(newest)
 
 
 def _archive(document: Document) -> None:

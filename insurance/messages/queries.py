@@ -1,6 +1,5 @@
 """The outbox: what was written to whom, and what became of it."""
 
-from collections import Counter
 from datetime import datetime
 
 from sqlalchemy import Select, func, or_, select
@@ -21,6 +20,7 @@ TITLES = {
     "claim_approved": "Claim approved",
     "claim_rejected": "Claim rejected",
     "claim_paid": "Claim paid",
+    "feedback_answer": "Answer to feedback",
 }
 """What each template is called."""
 
@@ -45,9 +45,14 @@ def get_mail(id: int) -> Mail:
     return mail
 
 
-def counts() -> Counter[MailStatus]:
-    """How many mails have each status."""
-    return Counter(dict(db.session.execute(select(Mail.status, func.count()).group_by(Mail.status)).all()))
+def counts(most: int) -> dict[MailStatus, int]:
+    """How many mails have each status that asks for something, each counted to at most so many."""
+    some = {
+        status: select(Mail.id).where(Mail.status == status).limit(most).subquery()
+        for status in (MailStatus.DUE, MailStatus.KEPT, MailStatus.DEAD)
+    }
+    counted = select(*(select(func.count()).select_from(rows).scalar_subquery() for rows in some.values()))
+    return dict(zip(some, db.session.execute(counted).one(), strict=True))
 
 
 def due(now: datetime, limit: int) -> Select:

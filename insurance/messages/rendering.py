@@ -1,17 +1,20 @@
-"""A mail in words: its template with its data, and the letter around it."""
+"""A mail in words: its text, as it comes or as admins have changed it, with its data, and the letter around it."""
 
 from dataclasses import dataclass
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
+from typing import Any
 
 from flask import current_app
 
 from ..accounts import services as accounts
+from ..core import settings
 from ..core.db import db
 from ..core.outbox import Mail
 from ..documents import services as documents
 from ..documents.models import Document
+from .domain import SAMPLES, fill
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,49 @@ class Rendered:
 
 def render(mail: Mail, url: str | None = None) -> Rendered:
     """What a mail says; `url` stands in for the link that only its recipient may see."""
-    config = current_app.config
     data = dict(mail.data)
     if "link_id" in data:
         data["url"] = url or accounts.link_url(data["link_id"])
-    data["company"] = {key: config[f"COMPANY_{key.upper()}"] for key in ("name", "phone", "address")}
-    data["public_url"] = config["PUBLIC_URL"]
+    company, site = settings.company(), current_app.config["PUBLIC_URL"]
+    if words := settings.get(f"mail {mail.template}"):
+        values = {**data, "company": company["name"], "company_phone": company["phone"], "site": site}
+        return _letter(fill(words["subject"], values), fill(words["body"], values))
+    return _letter(*_standard(mail.template, {**data, "company": company, "public_url": site}))
+
+
+def sample(template: str, *, subject: str, body: str) -> Rendered:
+    """What a mail of these words would say, to nobody."""
+    company = settings.company()
+    values = SAMPLES[template] | {"company": company["name"], "company_phone": company["phone"]}
+    return _letter(fill(subject, values), fill(body, values))
+
+
+def standard(template: str) -> dict[str, str]:
+    """The words that a mail comes with, its placeholders not filled in."""
+    names: dict[str, Any] = {name: f"{{{name}}}" for name in SAMPLES[template]}
+    company = {"name": names["company"], "phone": names["company_phone"]}
+    subject, body = _standard(template, {**names, "company": company, "public_url": names["site"]})
+    return {"subject": subject, "body": body}
+
+
+def _standard(template: str, data: dict[str, Any]) -> tuple[str, str]:
+    first_line, _, body = current_app.jinja_env.get_template(f"email/{template}.txt").render(data).partition("\n")
+    return first_line.removeprefix("Subject:").strip(), body.strip()
+
+
+def _letter(subject: str, body: str) -> Rendered:
+    """The words with the letter around them. A subject is one line, whatever is filled in."""
+    data = {
+        "subject": " ".join(subject.split()),
+        "body": body.strip(),
+        "company": settings.company(),
+        "public_url": current_app.config["PUBLIC_URL"],
+    }
     templates = current_app.jinja_env
-    first_line, _, body = templates.get_template(f"email/{mail.template}.txt").render(data).partition("\n")
-    letter = {**data, "subject": " ".join(first_line.removeprefix("Subject:").split()), "body": body.strip()}
     return Rendered(
-        letter["subject"],
-        templates.get_template("email/_layout.txt").render(letter),
-        templates.get_template("email/_layout.html").render(letter),
+        data["subject"],
+        templates.get_template("email/_layout.txt").render(data),
+        templates.get_template("email/_layout.html").render(data),
     )
 
 

@@ -19,6 +19,7 @@ from ..core.lifecycle import Lifecycle
 from ..core.money import Money
 from ..core.permissions import Role
 from ..demo import portfolio
+from ..feedback.domain import FEEDBACK_LIFECYCLE
 from ..jobs import services as jobs
 from ..jobs import worker
 from ..messages import services as messages
@@ -31,6 +32,7 @@ from . import cases, verify
 
 LIFECYCLES: list[Lifecycle] = [
     POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, CLAIM_LIFECYCLE, DISBURSEMENT_LIFECYCLE,
+    FEEDBACK_LIFECYCLE,
 ]  # fmt: skip
 DEFAULT_AUTHORITY = {Role.ADMIN: "50000.00", Role.AGENT: "5000.00", Role.CUSTOMER: "0.00"}
 

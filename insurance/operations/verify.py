@@ -5,14 +5,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, and_, cast, func, select, text
+from sqlalchemy import Integer, String, and_, cast, exists, func, select, text
 
-from ..billing.models import OPEN, BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+from ..billing.models import (
+    OPEN,
+    BillingAccount,
+    BillingItem,
+    Disbursement,
+    Invoice,
+    InvoiceLine,
+    OpenInvoiceTally,
+)
 from ..claims.models import Claim, ReserveChange
 from ..core.db import APPEND_ONLY, db
 from ..core.numbering import Number
 from ..core.outbox import Mail
-from ..customers.models import Customer
+from ..customers.models import Customer, CustomerWord
 from ..documents import services as documents
 from ..documents.models import StoredFile
 from ..ledger import queries as ledger
@@ -20,7 +28,7 @@ from ..ledger.domain import Account, Event
 from ..ledger.models import Transfer
 from ..payments.domain import PaymentStatus
 from ..payments.models import Allocation, Payment, Receipt
-from ..policies.models import Policy, PolicyTransaction
+from ..policies.models import Policy, PolicyTally, PolicyTransaction
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def paid_is_allocated() -> Iterator[str]:
 
 
 def numbers_without_gaps() -> Iterator[str]:
-    """Each series and year has as many records as numbers were given out."""
+    """Each series and year has as many records as numbers were given out, whatever letters they begin with."""
     for series, model in (("INV", Invoice), ("RCT", Receipt), ("CLM", Claim), ("POL", Policy)):
         given: dict[Any, int] = {
             row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))
@@ -190,6 +198,33 @@ def policies_replay() -> Iterator[str]:
             yield f"policy {number}: {present} present, {replayed} replayed, {items.get(account_id)} billed"
 
 
+def tallies_are_right() -> Iterator[str]:
+    """What the database keeps for dashboards and searches is what counting again gives."""
+    kept = {row.status: row.count for row in db.session.scalars(select(PolicyTally)) if row.count}
+    counted = _sums(select(cast(Policy.status, String), func.count()).group_by(Policy.status))
+    if kept != counted:
+        yield f"policies: {kept} kept, {counted} counted"
+    open_kept = {
+        (row.due_on, row.currency): (row.count, row.open_minor)
+        for row in db.session.scalars(select(OpenInvoiceTally))
+        if row.count
+    }
+    open_counted = {
+        (due_on, currency): (count, int(minor))
+        for due_on, currency, count, minor in db.session.execute(
+            select(Invoice.due_on, Invoice.currency, func.count(), func.sum(Invoice.total_minor - Invoice.paid_minor))
+            .where(Invoice.status.in_(OPEN))
+            .group_by(Invoice.due_on, Invoice.currency)
+        )
+    }
+    for key in sorted(open_kept.keys() | open_counted.keys()):
+        if open_kept.get(key) != open_counted.get(key):
+            yield f"invoices due {key}: {open_kept.get(key)} kept, {open_counted.get(key)} counted"
+    unfound = select(Customer.number).where(~exists().where(CustomerWord.customer_id == Customer.id))
+    for number in db.session.scalars(unfound):
+        yield f"customer {number}: has no words to be found by"
+
+
 def invoices_add_up() -> Iterator[str]:
     """An invoice's total is the sum of its items."""
     rows = db.session.execute(
@@ -211,9 +246,12 @@ def database_is_whole() -> Iterator[str]:
         for [word] in db.session.execute(text("PRAGMA integrity_check")):
             if word != "ok":
                 yield word
-        triggers = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' GROUP BY tbl_name HAVING count(*) = 2"
+        triggers = (
+            "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\' "
+            "GROUP BY tbl_name HAVING count(*) = 2"
+        )
     else:
-        triggers = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+        triggers = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE '%append_only'"
     protected = set(db.session.scalars(text(triggers)))
     for table in sorted(APPEND_ONLY - protected):
         yield f"table {table} can be changed"
@@ -244,6 +282,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "nobody approved what they ordered above the limit": four_eyes,
     "policies replay to their premium, and their items add up to it": policies_replay,
     "invoices add up": invoices_add_up,
+    "tallies are what counting gives": tallies_are_right,
     "the database is whole": database_is_whole,
     "files are whole": files_are_whole,
 }

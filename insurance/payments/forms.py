@@ -1,7 +1,16 @@
 """What staff enter when money came in, and what a customer sends to pay."""
 
 from ..core import clock
-from ..web.forms import ChoiceField, DateField, Form, KeyField, MoneyField, TextAreaField, TextField
+from ..web.forms import (
+    ChoiceField,
+    DateField,
+    Form,
+    KeyField,
+    MoneyField,
+    TextAreaField,
+    TextField,
+    VersionField,
+)
 from .domain import METHOD_WORDS, PaymentMethod
 
 BY_HAND = [
@@ -20,6 +29,14 @@ class PaymentForm(Form):
     )
     note = TextAreaField("Note", rows=2, max=500, optional=True)
     key = KeyField()
+
+
+class PaymentNoteForm(Form):
+    """What staff may change about a payment."""
+
+    reference = TextField("Reference", max=100, optional=True)
+    note = TextAreaField("Note", hint="Staff only. The customer does not see it.", rows=3, max=500, optional=True)
+    version = VersionField()
 
 
 class PayForm(Form):

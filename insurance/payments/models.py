@@ -19,6 +19,7 @@ class Payment(Base):
         CheckConstraint("allocated_minor >= 0 AND allocated_minor <= amount_minor", name="allocated_within_amount"),
         Index(None, "account_id", "id"),
         Index(None, "paid_on", "id"),
+        Index(None, "amount_minor", "id"),
         Index(None, "status", "id"),
     )
 

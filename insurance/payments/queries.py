@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, or_, select
+from sqlalchemy import Row, Select, exists, select
 
 from ..billing.models import OPEN, BillingAccount, Invoice
 from ..core.db import db
@@ -44,8 +44,15 @@ def payment_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Receipt.document_id,
     )
     if q:
+        of_policy = select(Payment.id).join(BillingAccount, BillingAccount.id == Payment.account_id)
         statement = statement.where(
-            or_(Receipt.number == q.upper(), BillingAccount.policy_number == q.upper(), customers.matches(q))
+            customers.matches(
+                q,
+                Payment.id,
+                (select(Receipt.payment_id), Receipt.number),
+                (of_policy, BillingAccount.policy_number),
+                (of_policy.join(Customer, Customer.id == BillingAccount.customer_id), Customer.number),
+            )
         )
     if status:
         statement = statement.where(Payment.status == PaymentStatus(status))

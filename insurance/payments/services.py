@@ -8,7 +8,7 @@ from ..billing.domain import INVOICE_LIFECYCLE, InvoiceStatus, OpenInvoice, allo
 from ..billing.models import BillingAccount, Invoice
 from ..core import audit, clock, numbering, outbox
 from ..core.dates import in_words
-from ..core.db import add, db, lock, transactional
+from ..core.db import add, check_version, db, lock, transactional
 from ..core.errors import NotFound, RuleBroken
 from ..core.idempotency import once
 from ..core.money import Money
@@ -58,6 +58,22 @@ def record(
     payment = _create(account, invoice_id, amount, method, paid_on or clock.today(), actor)
     payment.reference, payment.note = reference, note
     _process(account, payment, actor)
+    return payment
+
+
+@transactional
+def edit(*, payment_id: int, version: int, reference: str, note: str, actor: Actor) -> Payment:
+    """Change what staff wrote about a payment; what was paid, how and when, never changes, nor does the receipt."""
+    check_may(actor, "payment:edit")
+    found, account, _ = queries.get_payment(payment_id, actor)
+    payment = lock(Payment, found.id)
+    check_version(payment, version)
+    before = {"reference": payment.reference, "note": payment.note}
+    payment.reference, payment.note = reference, note
+    payment.version += 1
+    audit.record(
+        "edit", payment, label=account.policy_number, actor=actor, before=before, reference=reference, note=note
+    )
     return payment
 
 

@@ -112,6 +112,26 @@ def record(payment_id: int) -> ResponseReturnValue:
     )
 
 
+@bp.get("/payments/<int:payment_id>/edit")
+@bp.post("/payments/<int:payment_id>/edit")
+@requires("payment:edit")
+def edit(payment_id: int) -> ResponseReturnValue:
+    payment, account, receipt = queries.get_payment(payment_id, current_user)
+    form = forms.PaymentNoteForm(obj=payment)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.edit(
+                payment_id=payment_id,
+                version=form.version.data,
+                reference=form.reference.data,
+                note=form.note.data,
+                actor=current_user,
+            )
+            flash("Saved.", "ok")
+            return redirect(url_for("payments.record", payment_id=payment_id), 303)
+    return form.page("payments/edit.html", payment=payment, account=account, receipt=receipt)
+
+
 @bp.get("/payments/test-gateway/<token>")
 @bp.post("/payments/test-gateway/<token>")
 @public

@@ -15,6 +15,9 @@ from sqlalchemy import (
     and_,
     case,
     literal,
+    or_,
+    select,
+    union_all,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,6 +38,8 @@ class Policy(Base):
         Index(None, "customer_id", "id"),
         Index(None, "status", "start_on", "id"),
         Index(None, "status", "end_on", "id"),
+        Index(None, "status", "quote_valid_until", "id"),
+        Index(None, "status", "cancelled_on", "id"),
         Index(None, "end_on", "id"),
         Index(None, "start_on", "id"),
         Index(None, "premium_minor", "id"),
@@ -60,9 +65,9 @@ class Policy(Base):
     worksheet: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     quote_valid_until: Mapped[date]
     note: Mapped[str] = mapped_column(Text, default="")
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     created_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
-    bound_at: Mapped[datetime | None]
+    bound_at: Mapped[datetime | None] = mapped_column(index=True)
     version: Mapped[int] = mapped_column(default=1)
 
     coverage = money_of("coverage_minor")
@@ -100,6 +105,20 @@ def status_on(day: date) -> ColumnElement[PolicyStatus]:
     )
 
 
+def overtaken(day: date) -> ColumnElement[bool]:
+    """Whether the calendar has made something else of the stored status by a day.
+
+    Each case is looked up by an index of its own: left to one "or", the planner reads the whole book.
+    """
+    cases = (
+        (Policy.status == PolicyStatus.PENDING) & (Policy.start_on <= day),
+        (Policy.status == PolicyStatus.ACTIVE) & (Policy.end_on <= day),
+        (Policy.status == PolicyStatus.QUOTED) & (Policy.quote_valid_until < day),
+        Policy.status.in_((PolicyStatus.CANCELLED, PolicyStatus.LAPSED)) & (Policy.cancelled_on > day),
+    )
+    return Policy.id.in_(union_all(*(select(Policy.id).where(case_) for case_ in cases))) & or_(*cases)
+
+
 @append_only
 class PolicyTransaction(Base):
     """One change to a policy, written once: what is insured from then on, and what the premium changes by."""
@@ -131,3 +150,12 @@ class PolicyTransaction(Base):
     currency: Mapped[str] = mapped_column(String(3))
 
     premium = money_of("premium_minor")
+
+
+class PolicyTally(Base):
+    """How many policies have a stored status. Kept by the database (migrations/tallies.py), never written here."""
+
+    __tablename__ = "policy_tallies"
+
+    status: Mapped[str] = mapped_column(String(30), primary_key=True)
+    count: Mapped[int] = mapped_column(BigId)

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, case, func, or_, select
+from sqlalchemy import Row, Select, String, case, cast, func, select, union_all
 
 from ..core import clock
 from ..core.db import db
@@ -15,7 +15,7 @@ from ..customers import queries as customers
 from ..customers.models import Customer
 from ..products.models import Product, ProductVersion
 from .domain import PolicyStatus
-from .models import Policy, PolicyTransaction, status_on
+from .models import Policy, PolicyTally, PolicyTransaction, overtaken, status_on
 
 
 def policy_rows(
@@ -44,7 +44,9 @@ def policy_rows(
         .where(customers.sight(actor))
     )
     if q:
-        statement = statement.where(or_(Policy.number == q.upper(), customers.matches(q)))
+        of_customer = select(Policy.id).join(Customer, Customer.id == Policy.customer_id)
+        numbered = (select(Policy.id), Policy.number), (of_customer, Customer.number)
+        statement = statement.where(customers.matches(q, Policy.id, *numbered))
     if status:
         statement = statement.where(status_on(day) == PolicyStatus(status))
     if customer_id:
@@ -92,8 +94,16 @@ def transactions(policy_id: int) -> list[PolicyTransaction]:
 def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:
     """How many policies in sight have each status on a day."""
     status = status_on(day)
-    rows = db.session.execute(_in_sight(actor, status, func.count()).group_by(status)).all()
-    return Counter(dict(rows))
+    if not actor.wide_sight:
+        return Counter(dict(db.session.execute(_in_sight(actor, status, func.count()).group_by(status)).all()))
+    # Of the whole book: as stored, less those whose day has come since, which now are something else.
+    stored = select(PolicyTally.status, PolicyTally.count)
+    moved = select(cast(Policy.status, String), -func.count()).where(overtaken(day)).group_by(Policy.status)
+    became = select(cast(status, String), func.count()).where(overtaken(day)).group_by(status)
+    counted: Counter[PolicyStatus] = Counter()
+    for word, count in db.session.execute(union_all(stored, moved, became)):
+        counted[PolicyStatus(word)] += count
+    return counted
 
 
 def count_ending(actor: Actor, day: date, days: int) -> int:

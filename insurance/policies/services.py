@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import update
 
 from ..billing import services as billing
 from ..billing.domain import PaymentPlan, schedule
@@ -21,7 +21,7 @@ from ..products.domain import Rating, add_age, coverages, rate
 from ..products.models import Product, ProductVersion
 from . import queries
 from .domain import POLICY_LIFECYCLE, PolicyStatus, TransactionKind, calendar_status, check_term
-from .models import Policy, PolicyTransaction, status_on
+from .models import Policy, PolicyTransaction, overtaken, status_on
 
 
 def price(
@@ -233,14 +233,9 @@ def follow_calendar(*, on: date) -> int:
 
     Only what is due to change is looked at, by the indexes on status and date.
     """
-    due = or_(
-        (Policy.status == PolicyStatus.PENDING) & (Policy.start_on <= on),
-        (Policy.status == PolicyStatus.ACTIVE) & (Policy.end_on <= on),
-        (Policy.status == PolicyStatus.QUOTED) & (Policy.quote_valid_until < on),
-    )
     changed = db.session.execute(
         update(Policy)
-        .where(due)
+        .where(overtaken(on))
         .values(status=status_on(on), version=Policy.version + 1)
         .execution_options(synchronize_session=False)
     )

@@ -62,7 +62,7 @@ POLICIES = ListPage(
 
 @bp.get("/policies")
 @bp.get("/policies.csv", endpoint="policy_csv")
-@requires("policy:read")
+@requires("policy:quote")
 def policy_list() -> ResponseReturnValue:
     rows = queries.policy_rows(current_user, clock.today(), **POLICIES.arguments())  # type: ignore[arg-type]
     return POLICIES.respond(rows, new=(url_for("policies.new"), "New quote"))
@@ -117,7 +117,7 @@ def _cover(form: forms.QuoteForm) -> dict:
 
 
 @bp.get("/policies/<int:policy_id>")
-@requires("policy:read")
+@requires("policy:quote")
 def record(policy_id: int) -> ResponseReturnValue:
     policy = queries.get_policy(policy_id, current_user)
     return render_template(

@@ -1,4 +1,6 @@
-"""Ids that the address of a page names, in its path or after its question mark."""
+"""What the address of a page names, in its path or after its question mark: ids, and other pages."""
+
+from urllib.parse import urlsplit
 
 from flask import request
 from werkzeug.routing import IntegerConverter, Map
@@ -27,3 +29,11 @@ def get_id(name: str, refusal: str) -> int:
     if found is None:
         raise Refusal(refusal)
     return found
+
+
+def inside(address: str | None) -> str:
+    """The address if it leads to a page of this site, else ""."""
+    if not address or not address.startswith("/") or address.startswith(("//", "/\\")):
+        return ""
+    parts = urlsplit(address)
+    return address if not parts.scheme and not parts.netloc and address.isprintable() else ""

@@ -1,6 +1,7 @@
 """What people see when something is refused or goes wrong."""
 
-from flask import Flask, current_app, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
@@ -54,6 +55,8 @@ def _fault(error: Exception) -> ResponseReturnValue:
 
 def _page(code: int, message: str, plain: bool = False) -> ResponseReturnValue:
     heading = HEADINGS.get(code, HEADINGS[400])
+    if request_ctx.url_adapter is None:  # the request is for a host that is not ours, or for none: no page has a link
+        return Response(f"{heading}. {message}", code, mimetype="text/plain")
     # An unknown address may be hit by programs: the page asks the database for no more than it must.
     plain = plain or not request.endpoint or not current_user.is_authenticated
     return (

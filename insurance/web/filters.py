@@ -28,6 +28,7 @@ def register(app: Flask) -> None:
         asset=asset,
         bootstrap_css=bootstrap_css,
         plural=plural,
+        capped=capped,
         today=clock.today,
         money_of=Money,
         last_day=last_day,
@@ -68,6 +69,11 @@ def plural(count: int | None, one: str, many: str) -> str:
     return MISSING if count is None else f"{count:,} {one if count == 1 else many}"
 
 
+def capped(count: int, most: int = 1000) -> str:
+    """1,204 as counted, or "1,000+" where counting stopped."""
+    return f"{most:,}+" if count > most else f"{count:,}"
+
+
 @cache
 def icon(name: str) -> Markup:
     """One of Bootstrap's icons, drawn in the page itself; it decorates, so readers of the screen skip it."""
@@ -91,7 +97,12 @@ def asset(filename: str) -> str:
 
 def bootstrap_css() -> str:
     """The address of Bootstrap's style, which changes with the package."""
-    return url_for("bootstrap.static", filename="css/bootstrap.min.css", v=version("bootstrap-flask"))
+    return url_for("bootstrap.static", filename="css/bootstrap.min.css", v=_bootstrap_version())
+
+
+@cache
+def _bootstrap_version() -> str:
+    return version("bootstrap-flask")
 
 
 @cache

@@ -7,8 +7,9 @@ from typing import TypeVar
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.exceptions import HTTPException
 
-from ..core.permissions import EVERY_PERMISSION, check_may
+from ..core.permissions import EVERY_PERMISSION, Actor, check_may
 
 V = TypeVar("V", bound=Callable)
 
@@ -51,6 +52,21 @@ def permission_of(app: Flask, endpoint: str) -> str:
     return PUBLIC if endpoint in STATIC else getattr(app.view_functions[endpoint], "permission", "")
 
 
+def may_open(actor: Actor, path: str) -> bool:
+    """Whether a path leads to a page, and the actor may see it."""
+    try:
+        endpoint, _ = current_app.url_map.bind("").match(path)
+    except HTTPException:
+        return False
+    permission = permission_of(current_app, endpoint)
+    return permission == PUBLIC or actor.may(permission)
+
+
+def is_guarded(endpoint: str | None) -> bool:
+    """Whether a page is for those alone who are signed in."""
+    return endpoint is not None and permission_of(current_app, endpoint) not in (PUBLIC, "")
+
+
 def install(app: Flask) -> None:
     """Put the guard before every request. Comes last, when all endpoints are there."""
     unmarked = sorted(endpoint for endpoint in app.view_functions if not permission_of(app, endpoint))
@@ -62,7 +78,7 @@ def install(app: Flask) -> None:
 
 def _check() -> ResponseReturnValue | None:
     g.request_id = _request_id()
-    if _unreadable(request.full_path):
+    if unreadable(request.full_path):
         abort(400)
     if request.endpoint is None:
         return None
@@ -79,10 +95,11 @@ def _check() -> ResponseReturnValue | None:
 def _request_id() -> str:
     """The proxy's id where it gave a plain one, so that one id runs through all logs."""
     given = request.headers.get("X-Request-ID", "")
-    return given if given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
+    return given if given.isascii() and given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
 
 
-def _unreadable(text: str) -> bool:
+def unreadable(text: str) -> bool:
+    """Whether an address has characters that no database keeps."""
     return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -1,10 +1,12 @@
-"""The main menu of each role."""
+"""The main menu of each role, and where feedback is sent."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import request
 
 from ..core.permissions import Actor, Role
+from .arguments import inside
 
 MENUS: dict[Role, list[tuple[str, str, str]]] = {
     Role.CUSTOMER: [
@@ -30,11 +32,14 @@ MENUS: dict[Role, list[tuple[str, str, str]]] = {
         ("/invoices", "receipt", "Invoices"),
         ("/payments", "cash-coin", "Payments"),
         ("/claims", "clipboard2-pulse", "Claims"),
+        ("/admin/feedback", "chat-left-text", "Feedback"),
+        ("/admin/usage", "bar-chart", "Usage"),
         ("/admin/users", "person-gear", "Users"),
         ("/admin/products", "box-seam", "Products"),
         ("/admin/outbox", "envelope", "Outbox"),
         ("/admin/jobs", "clock-history", "Jobs"),
         ("/admin/audit", "journal-text", "Audit"),
+        ("/admin/settings", "sliders", "Settings"),
     ],
 }
 
@@ -61,3 +66,10 @@ def items(actor: Actor) -> list[NavItem]:
     ]
     nearest = max(leading, key=len, default="")
     return [NavItem(href, icon, label, href == nearest) for href, icon, label in menu]
+
+
+def feedback_href() -> str:
+    """Where feedback about the page in hand is written."""
+    mailed = "token" in (request.view_args or {})  # the path of a mailed link lets its reader in: it is kept nowhere
+    page = "" if mailed else inside(request.path)
+    return f"/feedback?{urlencode({'page': page})}" if page else "/feedback"

@@ -2,10 +2,11 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from io import StringIO
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -211,14 +212,12 @@ class ListPage:
         column, descending = self._sort()
         ordered = statement.order_by(*self._order(column, descending)).execution_options(yield_per=CSV_CHUNK)
 
-        def chunks() -> Iterator[str]:
-            yield "\ufeff" + _csv_lines([[column.label for column in self.columns]])  # the mark tells Excel: UTF-8
+        def chunks() -> Iterator[list[list[Any]]]:
+            yield [[column.label for column in self.columns]]
             for rows in db.session.execute(ordered).partitions():
-                yield _csv_lines([[plain(column.value(row)) for column in self.columns] for row in rows])
+                yield [[column.value(row) for column in self.columns] for row in rows]
 
-        name = f"{self.many.replace(' ', '-')}-{clock.today().isoformat()}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(stream_with_context(chunks()), mimetype="text/csv", headers=headers)
+        return csv_file(self.many, chunks())
 
     def _sort(self) -> tuple[Col, bool]:
         """The column to sort by, and whether downwards."""
@@ -340,10 +339,19 @@ def _search_text(text: str) -> str:
     return text
 
 
-def _csv_lines(rows: list[list[str]]) -> str:
+def csv_file(name: str, chunks: Iterable[list[list[Any]]]) -> Response:
+    """A CSV file of some rows at a time, streamed; the day is in its name."""
+    lines = (_csv_lines(rows) for rows in chunks)
+    dated = f"{name.replace(' ', '-')}-{clock.today().isoformat()}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{dated}"'}
+    marked = chain(["\ufeff"], lines)  # the mark tells Excel: UTF-8
+    return Response(stream_with_context(marked), mimetype="text/csv", headers=headers)
+
+
+def _csv_lines(rows: list[list[Any]]) -> str:
     out = StringIO()
-    csv.writer(out).writerows(rows)
+    csv.writer(out).writerows([plain(value) for value in row] for row in rows)
     return out.getvalue()
 
 
-__all__ = ["Cell", "Choice", "Col", "Column", "Filter", "ListPage", "ListRow", "Listing", "plain"]
+__all__ = ["Cell", "Choice", "Col", "Column", "Filter", "ListPage", "ListRow", "Listing", "csv_file", "plain"]

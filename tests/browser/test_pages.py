@@ -129,12 +129,12 @@ class Crawl:
         page = self.page
         page.set_viewport_size(WIDE)
         page.emulate_media(color_scheme="light")
-        page.goto(self.site + path)
+        answer = page.goto(self.site + path)
         heads = page.locator("h1").count()
         if heads != 1:
             self._note(path, f"{heads} main headings")
         title = page.title()
-        if self.titles.setdefault(title, kind[0]) != kind[0]:
+        if answer and answer.ok and self.titles.setdefault(title, kind[0]) != kind[0]:
             self._note(path, f"has the title of {self.titles[title]}: {title}")
         text = page.evaluate(
             "() => { const main = document.querySelector('main').cloneNode(true);"

@@ -105,14 +105,14 @@ def test_what_is_written_once_cannot_be_changed_or_deleted(app: Flask, table: st
 
 
 def _rows() -> dict[str, list[dict]]:
-    """Every row of every table, by the columns that there are."""
+    """Every row of every table, by the columns that there are; not what is counted from others."""
     tables = MetaData()
     tables.reflect(db.engine)
     with db.engine.connect() as connection:
         return {
             table.name: [dict(row._mapping) for row in connection.execute(table.select().order_by(*table.primary_key))]
             for table in tables.sorted_tables
-            if table.name != "alembic_version"
+            if table.name not in ("alembic_version", "customer_words") and not table.name.endswith("_tallies")
         }
 
 

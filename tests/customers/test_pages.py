@@ -194,10 +194,12 @@ def test_a_customer_without_history_is_deleted_after_a_question(agent, pages) ->
     assert pages.get(f"/customers/{customer.id}").status_code == 404
 
 
-def test_a_customer_with_a_policy_has_no_link_to_delete_and_is_refused_in_words(agent, pages) -> None:
+def test_a_customer_with_a_policy_is_not_deleted_and_the_page_says_so_before(agent, pages) -> None:
     customer = factories.customer(agent=agent)
     factories.bound_policy(customer=customer)
-    assert f'href="/customers/{customer.id}/delete"' not in pages.get(f"/customers/{customer.id}").text
+    question = pages.get(f"/customers/{customer.id}/delete").text
+    assert "This customer has a history, which must be kept:" in question
+    assert ">Delete customer</button>" not in question
     refused = pages.post(f"/customers/{customer.id}/delete")
     assert refused.status_code == 409
     assert "Deactivate the customer instead" in refused.text

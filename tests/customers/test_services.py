@@ -298,20 +298,23 @@ def test_invited_at_the_same_time_a_customer_gets_one_mail(app, agent) -> None:
         ("CUS-2026", []),
         ("zoe", ["Zoë Łukasiewicz"]),
         ("ZOË", ["Zoë Łukasiewicz"]),
-        ("kasie", ["Zoë Łukasiewicz"]),
+        ("łuk zo", ["Zoë Łukasiewicz"]),
+        ("kasie", []),
         ("zl@", ["Zoë Łukasiewicz"]),
         ("ZL@EX", ["Zoë Łukasiewicz"]),
         ("@example.com", []),
         ("100%", ["100% Roofing"]),
-        ("%", ["100% Roofing"]),
+        ("%", []),
         ("a_b", ["a_b Ltd"]),
-        ("_", ["a_b Ltd"]),
+        ("a_", ["a_b Ltd"]),
+        ("_", []),
         ("l_@", []),
-        ("\\", ["back\\slash"]),
+        ("back\\", ["back\\slash"]),
+        ("\\", []),
         ("nobody", []),
     ],
 )
-def test_a_search_finds_by_number_by_part_of_the_name_and_by_how_the_address_begins(agent, q, names) -> None:
+def test_a_search_finds_by_number_and_by_how_the_words_of_the_name_and_the_address_begin(agent, q, names) -> None:
     for name, email in (
         ("Zoë Łukasiewicz", "zl@example.com"),
         ("100% Roofing", "roof@example.com"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import render_template, request
+from flask import g, render_template, request
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFError
 from werkzeug.datastructures import CombinedMultiDict
@@ -21,7 +21,8 @@ class Form(FlaskForm):
     def __init__(self, obj: Any = None, **kwargs: Any) -> None:
         # Left to itself Flask-WTF takes an empty body for "not submitted" and reads JSON.
         sent: list[Any] = [request.files, request.form]
-        kwargs.setdefault("formdata", CombinedMultiDict(sent) if self.is_submitted() else None)
+        kept = g.get("kept_fields")
+        kwargs.setdefault("formdata", CombinedMultiDict(sent) if self.is_submitted() else kept)
         super().__init__(obj=obj, **kwargs)
         self.status = RuleBroken.status
 

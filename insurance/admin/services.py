@@ -1,0 +1,70 @@
+"""Changing what admins set: the company, the words of mails, and the letters of numbers."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import audit, clock, numbering, settings
+from ..core.db import INSERT, check_version, db, lock, transactional
+from ..core.errors import RuleBroken
+from ..core.permissions import Actor, check_may
+from ..core.settings import Setting
+from ..messages import queries as messages
+from ..messages import rendering
+from ..messages.domain import check_text
+
+
+def change_company(*, version: int, name: str, phone: str, address: str, actor: Actor) -> None:
+    """Name the company anew. Documents that are issued already keep what they say."""
+    value = {"name": name, "phone": phone, "address": address}
+    _change("company", "Company", value, standard=settings.company(), version=version, actor=actor)
+
+
+def change_mail(*, template: str, version: int, subject: str, body: str, actor: Actor) -> None:
+    """Give a mail other words, from the next one that is sent on."""
+    check_text(template, subject=subject, body=body)
+    _change_mail(template, {"subject": subject, "body": body}, version, actor)
+
+
+def use_standard_mail(*, template: str, actor: Actor) -> None:
+    """Let a mail say again what it came with."""
+    _change_mail(template, {}, None, actor)
+
+
+def _change_mail(template: str, words: dict[str, str], version: int | None, actor: Actor) -> None:
+    label, standard = f"Mail: {messages.TITLES[template]}", rendering.standard(template)
+    _change(f"mail {template}", label, words, standard=standard, version=version, actor=actor)
+
+
+def change_numbering(*, version: int, letters: Mapping[str, str], actor: Actor) -> None:
+    """Let numbers begin with other letters from now on. They are counted on as before, so none comes twice."""
+    for series, chosen in letters.items():
+        if not re.fullmatch("[A-Z]{3}", chosen):
+            raise RuleBroken("Enter three capital letters from A to Z.", series)
+        if list(letters.values()).count(chosen) > 1:
+            raise RuleBroken(f"{chosen} stands twice. Each kind of number needs letters of its own.", series)
+    _change("numbering", "Numbering", dict(letters), standard=numbering.letters(), version=version, actor=actor)
+
+
+def _change(
+    name: str, label: str, value: dict[str, Any], *, standard: dict[str, Any], version: int | None, actor: Actor
+) -> None:
+    """Set a value; an empty one lets the standard hold again."""
+    _set(name, label, value, standard, version, actor)
+    settings.forget()  # not before the commit: until then the old value would be read again
+
+
+@transactional
+def _set(
+    name: str, label: str, value: dict[str, Any], standard: dict[str, Any], version: int | None, actor: Actor
+) -> None:
+    check_may(actor, "setting:edit")
+    now = clock.now()
+    new: Any = INSERT[db.engine.dialect.name](Setting).values(name=name, value={}, version=0, changed_at=now)
+    db.session.execute(new.on_conflict_do_nothing(index_elements=["name"]))  # so that there is a row to lock
+    setting = lock(Setting, name)
+    check_version(setting, version)
+    before, setting.value = setting.value or standard, value
+    setting.version += 1
+    setting.changed_at, setting.changed_by_id = now, actor.id
+    audit.record("change", setting, label=label, actor=actor, before=before, **(value or standard))

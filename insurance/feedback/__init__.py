@@ -1,0 +1,1 @@
+"""Feedback: what users say about a page, read and answered by admins."""
