@@ -34,7 +34,7 @@ demo: .venv/.runtime ## load the demo portfolio into an empty database and print
 	@$(FLASK) demo load --if-empty
 
 test: .venv/.development ## the whole test suite
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --dist worksteal
 
 check: .venv/.development lint types test ## lint, types, and the test suite
 
