@@ -1,6 +1,6 @@
 """Invoices and accounts, as far as the actor may see them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,7 +16,7 @@ from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, is_overdue
+from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, is_overdue
 from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
 
 OVERDUE = "overdue"
@@ -220,13 +220,13 @@ def _not_billed(on: date) -> Select:
     )
 
 
-def items_to_bill(account_id: int, on: date) -> list[BillingItem]:
-    """The items of an account that bill by a day and stand on no invoice yet, by instalment."""
-    statement = _not_billed(on).where(BillingItem.account_id == account_id)
-    return list(db.session.scalars(statement.order_by(BillingItem.instalment, BillingItem.id)))
+def items_to_bill(account_ids: Sequence[int], on: date) -> list[BillingItem]:
+    """The items of some accounts that bill by a day and stand on no invoice yet, by account and instalment."""
+    statement = _not_billed(on).where(BillingItem.account_id.in_(account_ids))
+    return list(db.session.scalars(statement.order_by(BillingItem.account_id, BillingItem.instalment, BillingItem.id)))
 
 
-def accounts_to_bill(on: date) -> Iterator[int]:
+def accounts_to_bill(on: date) -> Iterator[Sequence[int]]:
     """The accounts with something to bill by a day, chunk by chunk."""
     last = 0
     while True:
@@ -238,10 +238,40 @@ def accounts_to_bill(on: date) -> Iterator[int]:
             .order_by(BillingItem.account_id)
             .limit(CHUNK)
         ).all()
-        yield from chunk
+        if chunk:
+            yield chunk
         if len(chunk) < CHUNK:
             return
         last = chunk[-1]
+
+
+def lock_accounts(ids: Sequence[int]) -> dict[int, tuple[BillingAccount, Customer]]:
+    """Some accounts, kept from others until the transaction ends, with their customers."""
+    locked = select(BillingAccount).where(BillingAccount.id.in_(ids)).order_by(BillingAccount.id).with_for_update()
+    accounts = db.session.scalars(locked.execution_options(populate_existing=True)).all()
+    of = {account.customer_id for account in accounts}
+    people = {customer.id: customer for customer in db.session.scalars(select(Customer).where(Customer.id.in_(of)))}
+    return {account.id: (account, people[account.customer_id]) for account in accounts}
+
+
+Shares = dict[tuple[int, ItemKind], tuple[Money, int]]
+"""What each account pays of each kind in all, and in how many items."""
+
+
+def shares(account_ids: Sequence[int]) -> Shares:
+    """What the items of some accounts come to."""
+    rows = db.session.execute(
+        select(
+            BillingItem.account_id,
+            BillingItem.kind,
+            BillingItem.currency,
+            func.sum(BillingItem.amount_minor),
+            func.count(),
+        )
+        .where(BillingItem.account_id.in_(account_ids))
+        .group_by(BillingItem.account_id, BillingItem.kind, BillingItem.currency)
+    )
+    return {(account, kind): (Money(int(minor), currency), parts) for account, kind, currency, minor, parts in rows}
 
 
 def items_on(invoice_id: int) -> list[BillingItem]:

@@ -8,7 +8,7 @@ from flask import current_app
 
 from ..core import audit, clock, numbering, outbox
 from ..core.dates import in_words, last_day
-from ..core.db import add, check_version, db, lock, transactional
+from ..core.db import add, add_all, check_version, db, lock, transactional
 from ..core.errors import Conflict, NotAllowed, RuleBroken
 from ..core.money import Money
 from ..core.permissions import Actor, check_may
@@ -20,6 +20,7 @@ from ..ledger.domain import COMPANY, Account, Event
 from . import queries
 from .domain import DISBURSEMENT_LIFECYCLE, Instalment, ItemKind, PaymentPlan
 from .models import OPEN, BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+from .queries import Shares
 
 CREDITED_AT_INVOICE = {
     ItemKind.CHARGE: Account.UNBILLED,
@@ -88,34 +89,60 @@ def charge(account: BillingAccount, instalments: Sequence[Instalment], *, on: da
 @transactional
 def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> list[Invoice]:
     """Issue an invoice for each instalment of an account that bills by a day and has none yet."""
-    account = lock(BillingAccount, account.id)
-    items = queries.items_to_bill(account.id, on)
-    return [_issue(account, list(part), on, actor) for _, part in groupby(items, key=lambda item: item.instalment)]
+    return _issue([account.id], on, actor)
 
 
 def issue_all_due(*, on: date, actor: Actor) -> int:
-    """Issue every invoice that bills by a day, account by account; how many. Broken off, it goes on where it was."""
-    issued = 0
-    for account_id in queries.accounts_to_bill(on):
-        issued += len(issue_due(db.session.get_one(BillingAccount, account_id), on=on, actor=actor))
-    return issued
+    """Issue every invoice that bills by a day, some hundreds of accounts at once; how many.
+
+    Broken off, it goes on where it was.
+    """
+    return sum(_issue_chunk(account_ids, on, actor) for account_ids in queries.accounts_to_bill(on))
 
 
-def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: Actor) -> Invoice:
-    customer = db.session.get_one(Customer, account.customer_id)
+@transactional
+def _issue_chunk(account_ids: Sequence[int], on: date, actor: Actor) -> int:
+    return len(_issue(account_ids, on, actor))
+
+
+def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> list[Invoice]:
+    """Issue what some accounts have to be billed, table by table."""
+    accounts = queries.lock_accounts(account_ids)
+    shares = queries.shares(account_ids)
+    items = queries.items_to_bill(account_ids, on)
+    parts = [list(part) for _, part in groupby(items, key=lambda item: (item.account_id, item.instalment))]
+    numbers = numbering.take_some("INV", len(parts)) if parts else []
+    bills = [
+        (_invoice(number, part, on), *accounts[part[0].account_id], part)
+        for number, part in zip(numbers, parts, strict=True)
+    ]
+    issued = [_document(invoice, part, shares, account, customer) for invoice, account, customer, part in bills]
+    add_all(issued)
+    for (invoice, *_), document in zip(bills, issued, strict=True):
+        invoice.document_id = document.id
+    add_all([invoice for invoice, *_ in bills])
+    for invoice, account, customer, part in bills:
+        _post(invoice, account, part, on)
+        _mail(invoice, account, customer)
+        audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
+    return [invoice for invoice, *_ in bills]
+
+
+def _invoice(number: str, items: list[BillingItem], on: date) -> Invoice:
     first = items[0]
-    invoice = Invoice(
-        number=numbering.take("INV"),
-        account_id=account.id,
+    return Invoice(
+        number=number,
+        account_id=first.account_id,
         instalment=first.instalment,
         instalments=first.instalments,
         issued_on=on,
         due_on=max(first.due_on, on),
         total_minor=sum(item.amount_minor for item in items),
-        currency=account.currency,
+        currency=first.currency,
     )
-    invoice.document_id = _document(invoice, items, account, customer).id
-    add(invoice)
+
+
+def _post(invoice: Invoice, account: BillingAccount, items: list[BillingItem], on: date) -> None:
     for item in items:
         db.session.add(InvoiceLine(item_id=item.id, invoice_id=invoice.id))
         ledger.post(
@@ -126,6 +153,9 @@ def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: A
             amount=item.amount,
             on=on,
         )
+
+
+def _mail(invoice: Invoice, account: BillingAccount, customer: Customer) -> None:
     if customer.email:
         outbox.enqueue(
             "invoice_issued",
@@ -138,13 +168,13 @@ def _issue(account: BillingAccount, items: list[BillingItem], on: date, actor: A
             due_on=in_words(invoice.due_on),
             pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
         )
-    audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
-    return invoice
 
 
-def _document(invoice: Invoice, items: list[BillingItem], account: BillingAccount, customer: Customer) -> Document:
+def _document(
+    invoice: Invoice, items: list[BillingItem], shares: Shares, account: BillingAccount, customer: Customer
+) -> Document:
     part = f"Instalment {invoice.instalment} of {invoice.instalments}" if invoice.instalments > 1 else ""
-    return documents.issue(
+    return documents.written(
         kind=DocumentKind.INVOICE,
         number=invoice.number,
         customer=customer,
@@ -158,7 +188,7 @@ def _document(invoice: Invoice, items: list[BillingItem], account: BillingAccoun
                 for item in items
             ],
             "total": invoice.total.in_words,
-            "worksheet": worksheet(items, queries.items_of(account.id)),
+            "worksheet": worksheet(items, shares),
             "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/payments",
         },
     )
@@ -168,14 +198,13 @@ def _period(item: BillingItem) -> str:
     return f"{in_words(item.period_start)} – {in_words(last_day(item.period_end))}"
 
 
-def worksheet(items: Sequence[BillingItem], all_items: Sequence[BillingItem]) -> list[dict[str, str]]:
+def worksheet(items: Sequence[BillingItem], shares: Shares) -> list[dict[str, str]]:
     """Why an invoice asks what it asks, line by line, made of the very items that it bills."""
     lines = []
     for item in items:
-        parts = [other.amount for other in all_items if other.kind is item.kind]
-        whole = sum(parts, Money.zero(item.currency))
+        whole, parts = shares[item.account_id, item.kind]
         how = f"{whole.in_words} for the term"
-        if len(parts) > 1:
+        if parts > 1:
             how += f", instalment {item.instalment} of {item.instalments}"
         lines.append({"label": ITEM_WORDS[item.kind], "text": how, "amount": item.amount.in_words})
     return lines

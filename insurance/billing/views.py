@@ -80,7 +80,7 @@ def record(invoice_id: int) -> ResponseReturnValue:
         may_edit=invoice.status in OPEN and current_user.may("invoice:edit"),
         printed_due=documents.get_document(invoice.document_id, current_user).data["due_on"],
         words=queries.words(invoice.status, invoice.due_on),
-        worksheet=services.worksheet(items, queries.items_of(account.id)),
+        worksheet=services.worksheet(items, queries.shares([account.id])),
         payments=payments.payments_on(invoice.id),
         methods=METHOD_WORDS,
     )

@@ -24,11 +24,17 @@ class Number(Base):
 
 def take(series: str) -> str:
     """The next number of a series, this year. Take it last: whoever holds the row makes the others wait."""
+    return take_some(series, 1)[0]
+
+
+def take_some(series: str, count: int) -> list[str]:
+    """The next numbers of a series, this year."""
     year = clock.today().year
-    new: Any = INSERT[db.engine.dialect.name](Number).values(series=series, year=year, last=1)
-    upsert = new.on_conflict_do_update(index_elements=["series", "year"], set_={"last": Number.last + 1})
+    new: Any = INSERT[db.engine.dialect.name](Number).values(series=series, year=year, last=count)
+    upsert = new.on_conflict_do_update(index_elements=["series", "year"], set_={"last": Number.last + count})
+    last = db.session.scalars(upsert.returning(Number.last)).one()
     first = settings.get("numbering").get(series, series)
-    return f"{first}-{year}-{db.session.scalar(upsert.returning(Number.last)):06d}"
+    return [f"{first}-{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
 
 
 def letters() -> dict[str, str]:

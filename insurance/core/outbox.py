@@ -10,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from . import clock
-from .db import Base, BigId, add, identity, words
+from .db import Base, BigId, db, identity, words
 
 
 class MailStatus(StrEnum):
@@ -50,16 +50,19 @@ class Mail(Base):
 
 
 def enqueue(template: str, *, to: str, document_id: int | None = None, **data: Any) -> Mail:
-    """Order a mail within the transaction that causes it; its PDF is attached if it carries a document."""
+    """Order a mail within the transaction that causes it; its PDF is attached if it carries a document.
+
+    It has its id with the transaction's next flush.
+    """
     sent_from = current_app.config["MAIL_DEFAULT_SENDER"].rpartition("@")[2].strip("> ")
-    return add(
-        Mail(
-            created_at=clock.now(),
-            template=template,
-            data=data,
-            recipient=to,
-            document_id=document_id,
-            message_id=make_msgid(domain=sent_from),
-            due_at=clock.now(),
-        )
+    mail = Mail(
+        created_at=clock.now(),
+        template=template,
+        data=data,
+        recipient=to,
+        document_id=document_id,
+        message_id=make_msgid(domain=sent_from),
+        due_at=clock.now(),
     )
+    db.session.add(mail)
+    return mail

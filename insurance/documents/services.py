@@ -37,7 +37,14 @@ class File(Protocol):
 
 
 def issue(*, kind: DocumentKind, number: str, customer: Customer, policy_number: str, data: dict[str, Any]) -> Document:
-    """Issue a document within the caller's transaction.
+    """Issue a document within the caller's transaction."""
+    return add(written(kind=kind, number=number, customer=customer, policy_number=policy_number, data=data))
+
+
+def written(
+    *, kind: DocumentKind, number: str, customer: Customer, policy_number: str, data: dict[str, Any]
+) -> Document:
+    """A document that is issued as soon as it is inserted.
 
     `data` has what its kind asks for (see pdf.render); company, customer, numbers and the day are added here.
     """
@@ -49,16 +56,14 @@ def issue(*, kind: DocumentKind, number: str, customer: Customer, policy_number:
         "number": number,
         "issued_on": in_words(today),
     }
-    return add(
-        Document(
-            kind=kind,
-            number=number,
-            customer_id=customer.id,
-            policy_number=policy_number,
-            issued_on=today,
-            issued_at=clock.now(),
-            data=facts | data,
-        )
+    return Document(
+        kind=kind,
+        number=number,
+        customer_id=customer.id,
+        policy_number=policy_number,
+        issued_on=today,
+        issued_at=clock.now(),
+        data=facts | data,
     )
 
 

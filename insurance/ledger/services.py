@@ -3,7 +3,7 @@
 from datetime import date
 
 from ..core import clock
-from ..core.db import add
+from ..core.db import db
 from ..core.money import Money
 from .domain import Account, Event
 from .models import Transfer
@@ -12,11 +12,11 @@ Side = tuple[Account, int]
 """An account and whose it is."""
 
 
-def post(event: Event, event_id: int, *, debit: Side, credit: Side, amount: Money, on: date) -> Transfer | None:
+def post(event: Event, event_id: int, *, debit: Side, credit: Side, amount: Money, on: date) -> None:
     """Move an amount, within the transaction in hand. Nothing posts nothing; below zero is a bug: swap the sides."""
     if not amount:
-        return None
-    return add(
+        return
+    db.session.add(
         Transfer(
             event=event,
             event_id=event_id,

@@ -89,9 +89,10 @@ def test_a_run_after_an_outage_issues_what_was_missed_and_nothing_is_due_before_
 def test_a_run_that_breaks_off_goes_on_where_it_was(app, monkeypatch) -> None:
     policies = [factories.bound_policy(plan=PaymentPlan.MONTHLY) for _ in range(3)]
     day = date(2026, 6, 20)
-    issue, left = services.issue_due, iter([True, False])
+    issue, left = services._issue_chunk, iter([True, False])
+    monkeypatch.setattr(queries, "CHUNK", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(services, "issue_due", lambda *args, **kwargs: issue(*args, **kwargs) if next(left) else 1 / 0)
+        patch.setattr(services, "_issue_chunk", lambda *args: issue(*args) if next(left) else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             services.issue_all_due(on=day, actor=SYSTEM)
     assert services.issue_all_due(on=day, actor=SYSTEM) == 2

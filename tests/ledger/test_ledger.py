@@ -17,7 +17,7 @@ MAY, JUNE = date(2026, 5, 31), date(2026, 6, 1)
 
 def post(debit: tuple[Account, int], credit: tuple[Account, int], amount: str, *, on: date = JUNE, currency="USD"):
     with transaction():
-        return services.post(Event.PAYMENT, 1, debit=debit, credit=credit, amount=Money.parse(amount, currency), on=on)
+        services.post(Event.PAYMENT, 1, debit=debit, credit=credit, amount=Money.parse(amount, currency), on=on)
 
 
 def test_a_transfer_moves_both_accounts(app) -> None:

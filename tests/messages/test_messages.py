@@ -15,7 +15,7 @@ from flask import Flask
 from insurance.accounts import services as accounts
 from insurance.core import clock, outbox
 from insurance.core.audit import AuditEntry
-from insurance.core.db import db, transaction
+from insurance.core.db import add, db, transaction
 from insurance.core.errors import Conflict, NotAllowed, RuleBroken
 from insurance.core.outbox import Mail, MailStatus
 from insurance.core.permissions import Role
@@ -78,7 +78,7 @@ def server(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def order(template: str = "claim_rejected", *, to: str = "zoe@example.com", **facts) -> int:
     with transaction():
-        return outbox.enqueue(template, to=to, **(facts or DATA)).id
+        return add(outbox.enqueue(template, to=to, **(facts or DATA))).id
 
 
 def later(mail_id: int) -> None:
@@ -122,7 +122,7 @@ def test_sent_with_its_document(app, server) -> None:
         document = documents.issue(
             kind=DocumentKind.INVOICE, number="INV-1", customer=factories.customer(), policy_number="P", data=INVOICE
         )
-        mail_id = outbox.enqueue("invoice_issued", to="zoe@example.com", document_id=document.id, **DATA).id
+        mail_id = add(outbox.enqueue("invoice_issued", to="zoe@example.com", document_id=document.id, **DATA)).id
     assert services.deliver_due() == 1
     assert services.deliver_due() == 0
     mail = queries.get_mail(mail_id)
@@ -256,7 +256,7 @@ def test_a_mail_whose_pdf_cannot_be_read_just_now_is_tried_again(app, server) ->
         document = documents.issue(
             kind=DocumentKind.INVOICE, number="INV-1", customer=factories.customer(), policy_number="P", data=INVOICE
         )
-        mail_id = outbox.enqueue("invoice_issued", to="zoe@example.com", document_id=document.id, **DATA).id
+        mail_id = add(outbox.enqueue("invoice_issued", to="zoe@example.com", document_id=document.id, **DATA)).id
     documents.archive_due()
     stored = documents.folder() / documents.queries.find_file(document.id).path
     away = stored.rename(stored.with_suffix(".away"))
