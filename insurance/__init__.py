@@ -44,10 +44,10 @@ def create_app(config: dict[str, Any]) -> Flask:
 
 
 def _add_features(app: Flask) -> None:
-    from . import portal
+    from . import admin, portal
     from .accounts import sign_in
     from .accounts.views import bp as accounts
-    from .admin.views import bp as admin
+    from .admin import views as admin_views  # noqa: F401 (adds its pages to the blueprint)
     from .agents.views import bp as agents
     from .billing.views import bp as billing
     from .claims.views import bp as claims
@@ -63,7 +63,7 @@ def _add_features(app: Flask) -> None:
 
     sign_in.install(app)
     for blueprint in (
-        accounts, admin, agents, billing, claims, customers, documents, feedback, operations, payments, policies,
+        accounts, admin.bp, agents, billing, claims, customers, documents, feedback, operations, payments, policies,
         portal.bp, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)

@@ -19,7 +19,6 @@ from . import queries, rendering
 from .rendering import Rendered
 
 LEASE = timedelta(minutes=10)
-TIMEOUT_SECONDS = 10
 RETRY_AFTER = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 2 * 60, 12 * 60)]
 NO_SERVER = "not sent: no mail server"
 
@@ -75,7 +74,7 @@ def _deliver(mail_id: int) -> dict[str, Any]:
 
 def _send(message: EmailMessage, recipient: str) -> None:
     config = current_app.config
-    with smtplib.SMTP(config["MAIL_SERVER"], config["MAIL_PORT"], timeout=TIMEOUT_SECONDS) as server:
+    with smtplib.SMTP(config["MAIL_SERVER"], config["MAIL_PORT"], timeout=config["MAIL_TIMEOUT"]) as server:
         if config["MAIL_USE_TLS"]:
             server.starttls(context=ssl.create_default_context())
         if config["MAIL_USERNAME"]:

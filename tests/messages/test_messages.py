@@ -105,7 +105,7 @@ def test_templates_titles_and_orders_agree() -> None:
     files = {path.stem for path in (ROOT / "templates" / "email").glob("*.txt")} - {"_layout"}
     assert files == set(queries.TITLES)
     source = "".join(path.read_text() for path in (ROOT / "insurance").rglob("*.py"))
-    assert set(re.findall(r'(?:enqueue|_mail)\(\s*(?:claim, )?"(\w+)"', source)) == files
+    assert set(re.findall(r'(?:enqueue|mail)\(\s*(?:claim, )?"(\w+)"', source)) == files
 
 
 def test_link_is_in_the_mail_and_not_in_the_preview(app) -> None:

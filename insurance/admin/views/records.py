@@ -1,0 +1,98 @@
+"""Records that nobody edits: the audit trail, the runs of jobs, and the products."""
+
+import json
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ...core.audit import AuditEntry
+from ...jobs import queries as jobs
+from ...jobs.models import JobRun
+from ...products import queries as products
+from ...web.arguments import find_id
+from ...web.guard import requires
+from ...web.pages import Choice, Col, ListPage
+from .. import bp, queries
+
+AUDIT = ListPage(
+    title="Audit",
+    one="entry",
+    many="entries",
+    key=AuditEntry.id,
+    default_sort="-at",
+    search_hint="Record or person",
+    empty="Nothing has been done yet.",
+    filters=[Choice("subject", "Kind of record", list(queries.SUBJECTS.items()))],
+    columns=[
+        Col("Record", lambda r: r.label, href=lambda r: url_for("admin.audit_entry", entry_id=r.id)),
+        Col("Act", lambda r: queries.act(r.subject, r.action)),
+        Col("Who", lambda r: r.actor_name),
+        Col("When", lambda r: r.at, kind="datetime", sort=AuditEntry.at, sort_name="at"),
+        Col("From", lambda r: r.address),
+    ],
+)
+
+
+@bp.get("/audit")
+@bp.get("/audit.csv", endpoint="audit_csv")
+@requires("audit:read")
+def audit() -> ResponseReturnValue:
+    """Everything that was done; with an id, what was done to that record, to which each record leads."""
+    rows = queries.audit_rows(**AUDIT.arguments(), subject_id=find_id("id"))
+    return AUDIT.respond(rows, template="admin/audit.html", one_record="id" in request.args)
+
+
+@bp.get("/audit/<int:entry_id>")
+@requires("audit:read")
+def audit_entry(entry_id: int) -> ResponseReturnValue:
+    entry = queries.get_entry(entry_id)
+    changes = [
+        (key.replace("_", " "), entry.before.get(key), entry.after.get(key))
+        for key in dict.fromkeys([*entry.before, *entry.after])
+    ]
+    return render_template(
+        "admin/audit_entry.html", entry=entry, act=queries.act(entry.subject, entry.action), changes=changes
+    )
+
+
+JOBS = ListPage(
+    title="Jobs",
+    one="run",
+    many="runs",
+    key=JobRun.id,
+    default_sort="-started",
+    empty="No job has run yet. The worker runs the nightly job once a day.",
+    columns=[
+        Col("Job", lambda r: r.name),
+        Col("For", lambda r: r.for_day, kind="date"),
+        Col("Started", lambda r: r.started_at, kind="datetime", sort=JobRun.started_at, sort_name="started"),
+        Col("Finished", lambda r: r.finished_at, kind="datetime"),
+        Col("Result", lambda r: r.result),
+    ],
+)
+
+
+@bp.get("/jobs")
+@bp.get("/jobs.csv", endpoint="job_csv")
+@requires("job:read")
+def job_list() -> ResponseReturnValue:
+    return JOBS.respond(jobs.run_rows(), template="admin/jobs.html")
+
+
+@bp.get("/products")
+@requires("product:read")
+def product_list() -> ResponseReturnValue:
+    return render_template("admin/products.html", products=products.versions())
+
+
+@bp.get("/products/<int:version_id>")
+@requires("product:read")
+def product(version_id: int) -> ResponseReturnValue:
+    version = products.get_version(version_id)
+    return render_template(
+        "admin/product.html",
+        version=version,
+        definition=version.definition,
+        asked={question["code"]: question["label"] for question in version.definition["questions"]},
+        source=json.dumps(version.definition, indent=2, ensure_ascii=False),
+    )

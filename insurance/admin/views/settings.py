@@ -1,0 +1,120 @@
+"""What admins set: the company, the letters of numbers, the words of mails."""
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ...core import numbering, settings
+from ...core.errors import NotFound
+from ...messages import queries as messages
+from ...messages import rendering as message_rendering
+from ...messages.domain import NOT_IN_SUBJECT, SAMPLES, check_text
+from ...web.guard import requires
+from .. import bp, forms, queries, services
+
+
+@bp.get("/settings")
+@requires("setting:edit")
+def setting_list() -> ResponseReturnValue:
+    return render_template(
+        "admin/settings.html",
+        series=numbering.SERIES,
+        letters=numbering.letters(),
+        mails=messages.TITLES,
+        edited=_edited_mails(),
+    )
+
+
+@bp.get("/settings/company")
+@bp.post("/settings/company")
+@requires("setting:edit")
+def edit_company() -> ResponseReturnValue:
+    value, version = _setting("company", settings.company())
+    form = forms.CompanyForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_company(
+                version=form.version.data,
+                name=form.name.data,
+                phone=form.phone.data,
+                address=form.address.data,
+                actor=current_user,
+            )
+            flash("Saved. Pages, mails and new documents name the company so from now on.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_company.html")
+
+
+@bp.get("/settings/numbering")
+@bp.post("/settings/numbering")
+@requires("setting:edit")
+def edit_numbering() -> ResponseReturnValue:
+    value, version = _setting("numbering", numbering.letters())
+    form = forms.NumberingForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            letters = {series: form[series].data for series in numbering.SERIES}
+            services.change_numbering(version=form.version.data, letters=letters, actor=current_user)
+            flash("Saved. Numbers that are given out from now on begin so.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_numbering.html", series=numbering.SERIES)
+
+
+@bp.get("/settings/mails")
+@requires("setting:edit")
+def mail_texts() -> ResponseReturnValue:
+    return render_template("admin/setting_mails.html", mails=messages.TITLES, edited=_edited_mails())
+
+
+def _edited_mails() -> set[str]:
+    return {name.removeprefix("mail ") for name, setting in queries.settings().items() if setting.value}
+
+
+@bp.get("/settings/mails/<template>")
+@bp.post("/settings/mails/<template>")
+@requires("setting:edit")
+def edit_mail(template: str) -> ResponseReturnValue:
+    """The words of one mail, and how they read with sample data before they are saved."""
+    title, standard = _mail_title(template), message_rendering.standard(template)
+    words, version = _setting(f"mail {template}", standard)
+    form = forms.MailForm(**words, version=version)
+    edited = words != standard
+    if form.validate_on_submit():
+        words = {"subject": form.subject.data, "body": form.body.data}
+        with form.refusals():
+            if request.form.get("go") == "preview":
+                check_text(template, **words)
+            else:
+                services.change_mail(template=template, version=form.version.data, **words, actor=current_user)
+                flash(f"Saved. “{title}” says so from now on.", "ok")
+                return redirect(url_for("admin.mail_texts"), 303)
+    return form.page(
+        "admin/setting_mail.html",
+        mail_template=template,
+        mail_title=title,
+        samples=SAMPLES[template],
+        not_in_subject=NOT_IN_SUBJECT,
+        edited=edited,
+        preview=None if form.errors else message_rendering.sample(template, **words),
+    )
+
+
+@bp.post("/settings/mails/<template>/standard")
+@requires("setting:edit")
+def use_standard_mail(template: str) -> ResponseReturnValue:
+    title = _mail_title(template)
+    services.use_standard_mail(template=template, actor=current_user)
+    flash(f"“{title}” has its standard text again.", "ok")
+    return redirect(url_for("admin.edit_mail", template=template), 303)
+
+
+def _mail_title(template: str) -> str:
+    if template not in messages.TITLES:
+        raise NotFound("We cannot find that mail.")
+    return messages.TITLES[template]
+
+
+def _setting(name: str, standard: dict[str, str]) -> tuple[dict[str, str], int]:
+    """What a form begins with: what is set and its version, or the standard."""
+    setting = queries.settings().get(name)
+    return (setting.value or standard, setting.version) if setting else (standard, 0)

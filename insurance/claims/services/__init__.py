@@ -1,0 +1,11 @@
+"""Filing, reviewing and deciding claims, and paying them, each act as one transaction."""
+
+from .decision import answer, appeal, approve, ask, close, note, reject, reopen, review, withdraw
+from .notice import FACTS, TAKES_FILES, attach, check_notice, choose_policy, detach, edit, file, save, start, submit
+from .payout import approve_payout, settle
+
+__all__ = [
+    "FACTS", "TAKES_FILES", "answer", "appeal", "approve", "approve_payout", "ask", "attach", "check_notice",
+    "choose_policy", "close", "detach", "edit", "file", "note", "reject", "reopen", "review", "save", "settle",
+    "start", "submit", "withdraw",
+]  # fmt: skip
