@@ -14,7 +14,7 @@ from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
 from ..products.models import Product, ProductVersion
-from .domain import PolicyStatus
+from .domain import PolicyStatus, stored_as
 from .models import Policy, PolicyTally, PolicyTransaction, overtaken, status_on
 
 
@@ -48,7 +48,9 @@ def policy_rows(
         numbered = (select(Policy.id), Policy.number), (of_customer, Customer.number)
         statement = statement.where(customers.matches(q, Policy.id, *numbered))
     if status:
-        statement = statement.where(status_on(day) == PolicyStatus(status))
+        asked = PolicyStatus(status)
+        # The stored statuses that it can come of are an index's; what the calendar makes of them is not.
+        statement = statement.where(Policy.status.in_(stored_as(asked)), status_on(day) == asked)
     if customer_id:
         statement = statement.where(Policy.customer_id == customer_id)
     if ending_within:
