@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, exists, select
 from ..billing.models import OPEN, BillingAccount, Invoice
 from ..core.db import db
 from ..core.errors import NotFound
+from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
@@ -104,6 +105,16 @@ def own_payments(actor: Actor, limit: int = 50) -> list[Row]:
 def find_by_token(token: str) -> Payment | None:
     """The payment that a gateway knows by a token."""
     return db.session.scalar(select(Payment).where(Payment.token == token))
+
+
+def begun_by_card(invoice_id: int, amount: Money) -> Payment | None:
+    """The payment of just this amount that the payer has begun at the gateway and not ended."""
+    return db.session.scalar(
+        select(Payment)
+        .where(Payment.invoice_id == invoice_id, Payment.amount_minor == amount.minor, Payment.token.is_not(None))
+        .where(Payment.status == PaymentStatus.CREATED)
+        .limit(1)
+    )
 
 
 def unallocated(account_id: int) -> Sequence[Payment]:

@@ -89,6 +89,9 @@ def start_card(*, invoice_id: int, actor: Actor) -> Payment:
     db.session.refresh(invoice)
     if not invoice.open:
         raise RuleBroken("This invoice is already paid. You have not been charged again.")
+    begun = queries.begun_by_card(invoice.id, invoice.open)
+    if begun:  # in another tab, or left at the gateway: one payment has one token, which charges once
+        return begun
     payment = _create(account, invoice.id, invoice.open, PaymentMethod.CARD, clock.today(), actor)
     payment.token = secrets.token_urlsafe(24)
     audit.record("start", payment, label=invoice.number, actor=actor, amount=payment.amount, method=payment.method)

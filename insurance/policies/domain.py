@@ -134,22 +134,6 @@ def calendar_status(
     return PolicyStatus.ACTIVE if day < end else PolicyStatus.EXPIRED
 
 
-def stored_as(status: PolicyStatus) -> tuple[PolicyStatus, ...]:
-    """The stored statuses of which the calendar can make a status, itself among them."""
-    ends_early = PolicyStatus.CANCELLED, PolicyStatus.LAPSED
-    match status:
-        case PolicyStatus.PENDING:
-            return (PolicyStatus.PENDING, *ends_early)
-        case PolicyStatus.ACTIVE:
-            return (PolicyStatus.ACTIVE, PolicyStatus.PENDING, *ends_early)
-        case PolicyStatus.EXPIRED:
-            return (*BY_CALENDAR, *ends_early)
-        case PolicyStatus.QUOTE_EXPIRED:
-            return (PolicyStatus.QUOTE_EXPIRED, PolicyStatus.QUOTED)
-        case _:
-            return (status,)
-
-
 def prorate(amount: Money, start: date, end: date, from_: date, to: date, basis: str = Basis.DAYS) -> Money:
     """What [from_, to) is worth of an amount that pays for [start, end)."""
     return amount.times(share_of_period(start, end, from_, to, basis))

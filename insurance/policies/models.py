@@ -105,6 +105,22 @@ def status_on(day: date) -> ColumnElement[PolicyStatus]:
     )
 
 
+def has_status(status: PolicyStatus, day: date) -> ColumnElement[bool]:
+    """Whether a policy has a status on a day, said so that an index finds those that few have."""
+    match status:
+        case PolicyStatus.PENDING:
+            needed = Policy.start_on > day
+        case PolicyStatus.ACTIVE:
+            needed = (Policy.start_on <= day) & (Policy.end_on > day)
+        case PolicyStatus.EXPIRED:
+            needed = Policy.end_on <= day
+        case PolicyStatus.QUOTE_EXPIRED:
+            needed = Policy.status.in_((PolicyStatus.QUOTED, PolicyStatus.QUOTE_EXPIRED))
+        case _:
+            needed = Policy.status == status
+    return needed & (status_on(day) == status)
+
+
 def overtaken(day: date) -> ColumnElement[bool]:
     """Whether the calendar has made something else of the stored status by a day.
 

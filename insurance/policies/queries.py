@@ -14,8 +14,8 @@ from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
 from ..products.models import Product, ProductVersion
-from .domain import PolicyStatus, stored_as
-from .models import Policy, PolicyTally, PolicyTransaction, overtaken, status_on
+from .domain import PolicyStatus
+from .models import Policy, PolicyTally, PolicyTransaction, has_status, overtaken, status_on
 
 
 def policy_rows(
@@ -48,9 +48,7 @@ def policy_rows(
         numbered = (select(Policy.id), Policy.number), (of_customer, Customer.number)
         statement = statement.where(customers.matches(q, Policy.id, *numbered))
     if status:
-        asked = PolicyStatus(status)
-        # The stored statuses that it can come of are an index's; what the calendar makes of them is not.
-        statement = statement.where(Policy.status.in_(stored_as(asked)), status_on(day) == asked)
+        statement = statement.where(has_status(PolicyStatus(status), day))
     if customer_id:
         statement = statement.where(Policy.customer_id == customer_id)
     if ending_within:
