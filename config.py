@@ -30,6 +30,7 @@ NAMES = [
     "MAIL_PASSWORD",
     "MAIL_USE_TLS",
     "MAIL_DEFAULT_SENDER",
+    "MAIL_TIMEOUT",
     "BUSINESS_TIMEZONE",
     "BUSINESS_DATE",
     "CURRENCY",
@@ -67,6 +68,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "MAIL_PASSWORD": env("MAIL_PASSWORD"),
         "MAIL_USE_TLS": env("MAIL_USE_TLS", "").lower() in ("1", "true", "yes"),
         "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER", "Harbor Mutual <service@example.com>"),
+        "MAIL_TIMEOUT": float(env("MAIL_TIMEOUT", "10")),
         "BUSINESS_TIMEZONE": ZoneInfo(env("BUSINESS_TIMEZONE", "UTC")),
         "BUSINESS_DATE": date.fromisoformat(env("BUSINESS_DATE")) if env("BUSINESS_DATE") else None,  # type: ignore[arg-type]
         "CURRENCY": env("CURRENCY", "USD"),

@@ -1,114 +1,24 @@
 """The system as people run it: real processes on SQLite, real HTTP, and nothing lost whoever is killed."""
 
 import os
-import re
 import signal
-import socket
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PASSWORD = "correct-demo-password"
-
-
-class Site:
-    """The processes of one installation."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = os.environ | {
-            "APP_ENV": "development",
-            "DATA_DIR": str(folder),
-            "DATABASE_URL": "",
-            "PORT": str(self.port),
-            "DEMO_PASSWORD": PASSWORD,
-            "FLASK_SKIP_DOTENV": "1",
-        }
-        for arguments in (["db", "upgrade"], ["products", "load"], ["demo", "load", "--policies", "10"]):
-            assert self.flask(*arguments).returncode == 0
-        self.process: subprocess.Popen[str] | None = None
-
-    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "insurance.operations.serve"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(200):
-            try:
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise AssertionError("the site did not answer")
-
-    def stop(self) -> str:
-        """What Ctrl-C does; what was said until then."""
-        assert self.process
-        self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=30)[1]
-
-    def processes(self) -> list[int]:
-        """All processes that carry this installation's folder in their environment."""
-        mark = f"DATA_DIR={self.environment['DATA_DIR']}".encode()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (folder / "environ").read_bytes() and (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
-            except OSError:  # gone, or somebody else's
-                continue
-        return [pid for pid in found if pid != os.getpid()]
-
-    def web_worker(self) -> int:
-        """The process that answers requests: the child of gunicorn's first."""
-        for pid in self.processes():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            if b"gunicorn" in command and b"gunicorn" in Path(f"/proc/{parent}/cmdline").read_bytes():
-                return pid
-        raise AssertionError("no web worker")
-
-    def value(self, statement: str) -> int:
-        """What a query says that has one answer."""
-        with closing(sqlite3.connect(Path(self.environment["DATA_DIR"]) / "insurance.db")) as database:
-            return database.execute(statement).fetchone()[0]
-
-
-def hidden(page: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    assert found, name
-    return found[1]
-
-
-def send(browser: httpx.Client, path: str, **data: str) -> httpx.Response:
-    """Open a form and send it."""
-    page = browser.get(path).text
-    return browser.post(path, data={"csrf_token": hidden(page, "csrf_token"), **data})
+from tests.operations.site import PASSWORD, Site, hidden, send
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
+    site = Site(tmp_path).load()
     site.start()
     yield site
-    if site.process and site.process.poll() is None:
-        site.stop()
+    site.stop_if_running()
 
 
 def test_ctrl_c_stops_every_process_and_the_second_start_takes_seconds(site: Site) -> None:

@@ -225,11 +225,25 @@ def test_a_paid_invoice_is_not_charged_again(app, policy, invoice, person) -> No
     assert count(Payment) == 1
 
 
-def test_of_two_card_payments_for_one_invoice_the_second_becomes_credit(app, policy, invoice, person) -> None:
-    tokens = [services.start_card(invoice_id=invoice.id, actor=person).token for _ in range(2)]
-    for token in tokens:
-        assert token
+def test_two_tabs_that_pay_one_invoice_share_one_payment_that_is_charged_once(app, policy, invoice, person) -> None:
+    tokens = {services.start_card(invoice_id=invoice.id, actor=person, key=key).token for key in ("one", "two", None)}
+    [token] = tokens
+    for _ in range(2):
         services.finish_card(token=token, accepted=True)
+    assert (invoice.paid, credit_of(policy.account_id)) == (usd("200.00"), usd("0.00"))
+    check_books()
+
+
+def test_after_a_declined_card_another_payment_is_begun(app, invoice, person) -> None:
+    declined = services.start_card(invoice_id=invoice.id, actor=person).token
+    services.finish_card(token=declined, accepted=False)
+    assert services.start_card(invoice_id=invoice.id, actor=person).token != declined
+
+
+def test_a_card_charged_for_what_staff_took_in_the_meantime_becomes_credit(app, policy, invoice, person) -> None:
+    token = services.start_card(invoice_id=invoice.id, actor=person).token
+    pay(policy.account_id, "200.00")
+    services.finish_card(token=token, accepted=True)
     assert (invoice.paid, credit_of(policy.account_id)) == (usd("200.00"), usd("200.00"))
     check_books()
 
