@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
@@ -57,8 +57,8 @@ class Invoice(Base):
     __tablename__ = "invoices"
     __table_args__ = (
         CheckConstraint("total_minor > 0", name="total_positive"),
-        CheckConstraint("paid_minor >= 0 AND paid_minor <= total_minor", name="paid_within_total"),
-        UniqueConstraint("account_id", "due_on", "instalment"),
+        CheckConstraint("paid_minor >= 0 AND credited_minor >= 0", name="uses_not_negative"),
+        CheckConstraint("paid_minor + credited_minor <= total_minor", name="paid_within_total"),
         Index(None, "status", "due_on", "id"),
         Index(None, "due_on", "id"),
         Index(None, "total_minor", "id"),
@@ -74,6 +74,7 @@ class Invoice(Base):
     due_on: Mapped[date]
     total_minor: Mapped[int] = mapped_column(BigId)
     paid_minor: Mapped[int] = mapped_column(BigId, default=0)
+    credited_minor: Mapped[int] = mapped_column(BigId, default=0)
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[InvoiceStatus] = mapped_column(words(InvoiceStatus), default=InvoiceStatus.ISSUED)
     document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
@@ -85,23 +86,25 @@ class Invoice(Base):
     @property
     def open_minor(self) -> int:
         """What is still to be paid, in minor units."""
-        return self.total_minor - self.paid_minor if self.status in OPEN else 0
+        return self.total_minor - self.paid_minor - self.credited_minor if self.status in OPEN else 0
 
     open = money_of("open_minor")
 
 
 OPEN = (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID)
 """Statuses of an invoice on which money is still open."""
+OPEN_MINOR = Invoice.total_minor - Invoice.paid_minor - Invoice.credited_minor
+"""`Invoice.open_minor` for queries, of an invoice with one of these statuses."""
 
 
 @append_only
 class InvoiceLine(Base):
-    """An item on the one invoice that demands it."""
+    """An item on the one invoice that demands it; on none, where items of an instalment came to nothing."""
 
     __tablename__ = "invoice_lines"
 
     item_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_items.id"), primary_key=True)
-    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
 
 
 class Disbursement(Base):

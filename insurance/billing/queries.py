@@ -17,7 +17,7 @@ from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
 from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, is_overdue
-from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
+from .models import OPEN, OPEN_MINOR, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
 
 OVERDUE = "overdue"
 CHUNK = 500
@@ -42,6 +42,7 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Invoice.due_on,
         Invoice.total_minor,
         Invoice.paid_minor,
+        OPEN_MINOR.label("open_minor"),
         Invoice.currency,
         Invoice.status,
         Invoice.instalment,
@@ -184,7 +185,7 @@ def overdue_summary(actor: Actor, day: date) -> Overdue:
             tally.due_on < day, tally.currency == currency
         )
         if actor.wide_sight
-        else _in_sight(actor, func.count(), func.coalesce(func.sum(Invoice.total_minor - Invoice.paid_minor), 0)).where(
+        else _in_sight(actor, func.count(), func.coalesce(func.sum(OPEN_MINOR), 0)).where(
             _overdue(day), Invoice.currency == currency
         )
     )

@@ -11,9 +11,10 @@ from ..payments import queries as payments
 from ..payments.domain import METHOD_WORDS
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
-from . import forms, queries, services
+from . import forms, queries
 from .domain import INVOICE_WORDS
 from .models import OPEN, Invoice
+from .services import invoices as services
 
 bp = Blueprint("billing", __name__)
 

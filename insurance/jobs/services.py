@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
-from ..billing import services as billing
+from ..billing.services import invoices as billing
 from ..core import clock
 from ..core.db import add, lock, transactional
 from ..core.permissions import SYSTEM

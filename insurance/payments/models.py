@@ -16,7 +16,8 @@ class Payment(Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        CheckConstraint("allocated_minor >= 0 AND allocated_minor <= amount_minor", name="allocated_within_amount"),
+        CheckConstraint("allocated_minor >= 0 AND refunded_minor >= 0", name="uses_not_negative"),
+        CheckConstraint("allocated_minor + refunded_minor <= amount_minor", name="allocated_within_amount"),
         Index(None, "account_id", "id"),
         Index(None, "paid_on", "id"),
         Index(None, "amount_minor", "id"),
@@ -28,6 +29,7 @@ class Payment(Base):
     invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
     amount_minor: Mapped[int] = mapped_column(BigId)
     allocated_minor: Mapped[int] = mapped_column(BigId, default=0)
+    refunded_minor: Mapped[int] = mapped_column(BigId, default=0)
     currency: Mapped[str] = mapped_column(String(3))
     method: Mapped[PaymentMethod] = mapped_column(words(PaymentMethod))
     status: Mapped[PaymentStatus] = mapped_column(words(PaymentStatus), default=PaymentStatus.CREATED)
@@ -43,21 +45,24 @@ class Payment(Base):
 
     @property
     def left_minor(self) -> int:
-        """What has paid no invoice yet, in minor units: credit, once the payment is processed."""
-        return self.amount_minor - self.allocated_minor
+        """What has paid no invoice and was not paid back, in minor units: credit, once the payment is processed."""
+        return self.amount_minor - self.allocated_minor - self.refunded_minor
 
     left = money_of("left_minor")
 
 
 @append_only
 class Allocation(Base):
-    """A part of a payment that pays an invoice. Negative where it was taken back."""
+    """A part of a payment that pays an invoice. Negative where it was taken back.
+
+    Without a payment, it is account credit of another source (a credit note) that pays.
+    """
 
     __tablename__ = "allocations"
     __table_args__ = (CheckConstraint("amount_minor <> 0", name="moves_something"),)
 
     id: Mapped[int] = identity()
-    payment_id: Mapped[int] = mapped_column(BigId, ForeignKey("payments.id"), index=True)
+    payment_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("payments.id"), index=True)
     invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))

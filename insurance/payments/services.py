@@ -192,7 +192,7 @@ def _allocate(account: BillingAccount, payment: Payment, first_id: int | None) -
     for number, part in parts:
         invoice = lock(Invoice, invoices[number].id)
         invoice.paid_minor += part.minor
-        whole = invoice.paid_minor == invoice.total_minor
+        whole = invoice.paid_minor + invoice.credited_minor == invoice.total_minor
         to = InvoiceStatus.PAID if whole else InvoiceStatus.PART_PAID
         invoice.status = INVOICE_LIFECYCLE.next(invoice.status, "pay", to)
         allocation = add(

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import update
 
-from ..billing import services as billing
 from ..billing.domain import PaymentPlan, schedule
+from ..billing.services import invoices as billing
 from ..core import audit, clock, numbering
 from ..core.dates import add_months, day_after
 from ..core.db import add, check_version, db, lock, transactional

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...billing import services as billing
+from ...billing.services import disbursements
 from ...core import audit, clock
 from ...core.db import add, check_version, lock, transactional
 from ...core.errors import Conflict, RuleBroken
@@ -87,7 +87,7 @@ def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = N
 
 def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
     """Order the money; from then on it is payable, and no longer in reserve."""
-    order = billing.request_disbursement(
+    order = disbursements.request(
         customer_id=claim.customer_id,
         payee_name=claim.payee_name,
         reason=f"Claim {claim.number}",

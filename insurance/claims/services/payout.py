@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from ...billing import services as billing
 from ...billing.domain import DisbursementStatus
 from ...billing.models import Disbursement
+from ...billing.services import disbursements
 from ...core import clock
 from ...core.dates import in_words
 from ...core.db import transactional
@@ -22,7 +22,7 @@ from .record import for_staff, log, mail, move
 def approve_payout(*, claim_id: int, actor: Actor) -> Claim:
     """Approve the payout as the second person."""
     claim = for_staff("claim:approve_payout", claim_id, actor)
-    billing.approve_disbursement(id=_payout(claim).id, actor=actor)
+    disbursements.approve(id=_payout(claim).id, actor=actor)
     log(claim, "approve_payout", actor, note="Approved by a second person.")
     return claim
 
@@ -37,7 +37,7 @@ def settle(*, claim_id: int, reference: str, on: date, actor: Actor) -> Claim:
         raise Conflict("A second person must approve this payout before it is made.")
     if on > clock.today():
         raise RuleBroken("The date of payment must be today or in the past.", "on")
-    order = billing.settle_disbursement(id=order.id, reference=reference, on=on, actor=actor)
+    order = disbursements.settle(id=order.id, reference=reference, on=on, actor=actor)
     ledger.post(
         Event.CLAIM_PAID,
         claim.id,
