@@ -55,6 +55,7 @@ AGENT = {
     "invoice:edit",
     "notice:post",
     "notice:hold",
+    "notice:remind",
     "payment:read",
     "payment:record",
     "payment:edit",

@@ -58,7 +58,8 @@ from ..policies.models import Policy, PolicyTransaction
 
 MODELS: Sequence[type[Any]] = (
     Customer, BillingAccount, Policy, PolicyTransaction, BillingItem, Document, Invoice, InvoiceLine, CreditNote,
-    CreditNotePart, DunningNotice, Payment, Allocation, Receipt, Claim, ClaimCoverage, ClaimEvent, ReserveChange, Disbursement, Payout, Transfer, Mail,
+    CreditNotePart, DunningNotice, Payment, Allocation, Receipt, Claim, ClaimCoverage, ClaimEvent, ReserveChange,
+    Disbursement, Payout, Transfer, Mail,
 )  # fmt: skip
 """What is copied, each table after those that it points to. Audit entries are not: nobody did what the copies say."""
 NUMBERED = (Policy, Invoice, CreditNote, DunningNotice, Receipt)
