@@ -1,6 +1,6 @@
 """What admins send from pages of their own."""
 
-from ..web.forms import EmailField, Form, TelField, TextAreaField, TextField, VersionField
+from ..web.forms import EmailField, Form, TelField, TextAreaField, TextField, VersionField, WholeNumberField
 
 
 class ResendForm(Form):
@@ -15,6 +15,17 @@ class CompanyForm(Form):
     name = TextField("Name of the company", max=100, autocomplete="organization")
     phone = TelField()
     address = TextAreaField("Address", rows=3, max=300)
+    version = VersionField()
+
+
+class DunningForm(Form):
+    """On which day each notice about an unpaid invoice is due."""
+
+    reminder = WholeNumberField("Reminder, days before the due day", min=1, max=60)
+    overdue = WholeNumberField("Overdue notice, days after it", min=1, max=60)
+    second = WholeNumberField("Second notice, days after it", min=2, max=120)
+    cancellation = WholeNumberField("Notice of cancellation, days after it", min=3, max=200)
+    grace = WholeNumberField("Cover ends, days after it at the earliest", min=4, max=365)
     version = VersionField()
 
 
@@ -42,6 +53,8 @@ class NumberingForm(Form):
     POL = LettersField("Policies and quotes", max=3)
     INV = LettersField("Invoices", max=3)
     RCT = LettersField("Receipts", max=3)
+    CRN = LettersField("Credit notes", max=3)
+    NOT = LettersField("Payment notices", max=3)
     CLM = LettersField("Claims", max=3)
     CUS = LettersField("Customers", max=3)
     version = VersionField()

@@ -2,12 +2,12 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
-from .domain import DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan
+from .domain import DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
 
 
 class BillingAccount(Base):
@@ -23,8 +23,12 @@ class BillingAccount(Base):
     holder_name: Mapped[str] = mapped_column(String(200))
     currency: Mapped[str] = mapped_column(String(3))
     plan: Mapped[PaymentPlan] = mapped_column(words(PaymentPlan))
+    due_day: Mapped[int | None]
     credit_minor: Mapped[int] = mapped_column(BigId, default=0)
+    hold_until: Mapped[date | None]
+    hold_reason: Mapped[str] = mapped_column(String(200), default="")
     created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
 
     credit = money_of("credit_minor")
 
@@ -105,6 +109,67 @@ class InvoiceLine(Base):
 
     item_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_items.id"), primary_key=True)
     invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+
+
+@append_only
+class CreditNote(Base):
+    """What is taken off what an account owes: unpaid invoices first, the rest becomes credit."""
+
+    __tablename__ = "credit_notes"
+    __table_args__ = (CheckConstraint("premium_minor + tax_minor > 0", name="amount_positive"),)
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
+    premium_minor: Mapped[int] = mapped_column(BigId)
+    tax_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+    reason: Mapped[str] = mapped_column(String(200))
+    issued_on: Mapped[date]
+    document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
+
+    premium = money_of("premium_minor")
+    tax = money_of("tax_minor")
+
+    @property
+    def amount_minor(self) -> int:
+        """Premium and tax together, in minor units."""
+        return self.premium_minor + self.tax_minor
+
+    amount = money_of("amount_minor")
+
+
+@append_only
+class CreditNotePart(Base):
+    """What a credit note takes off an invoice; without one, what it adds to the account's credit."""
+
+    __tablename__ = "credit_note_parts"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    id: Mapped[int] = identity()
+    credit_note_id: Mapped[int] = mapped_column(BigId, ForeignKey("credit_notes.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+
+    amount = money_of("amount_minor")
+
+
+class DunningNotice(Base):
+    """A notice about an unpaid invoice. Without an e-mail address it is a letter, handed over once it is posted."""
+
+    __tablename__ = "dunning_notices"
+    __table_args__ = (UniqueConstraint("invoice_id", "step"),)
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"))
+    step: Mapped[Step] = mapped_column(words(Step))
+    decided_on: Mapped[date]
+    lapse_on: Mapped[date | None] = mapped_column(index=True)
+    document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"), unique=True)
+    posted_on: Mapped[date | None]
+    posted_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
 
 
 class Disbursement(Base):

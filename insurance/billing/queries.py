@@ -2,22 +2,34 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 
-from ..core import clock
+from ..core import clock, settings
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
+from ..core.outbox import Mail, MailStatus
 from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, is_overdue
-from .models import OPEN, OPEN_MINOR, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
+from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, Ladder, Step, is_overdue
+from .models import (
+    OPEN,
+    OPEN_MINOR,
+    BillingAccount,
+    BillingItem,
+    CreditNote,
+    CreditNotePart,
+    DunningNotice,
+    Invoice,
+    InvoiceLine,
+    OpenInvoiceTally,
+)
 
 OVERDUE = "overdue"
 CHUNK = 500
@@ -163,8 +175,15 @@ def open_invoices(account_id: int) -> list[Invoice]:
 
 
 def due_now(actor: Actor, day: date) -> list[Row]:
-    """The open invoices in sight that are issued, the oldest due first: what a customer is asked to pay."""
+    """The open invoices in sight that are issued, the oldest due first: what a customer is asked to pay.
+
+    `lapse_on` is the first day without cover if nothing is paid, once a notice of cancellation says so.
+    """
+    ends = select(DunningNotice.lapse_on).where(
+        DunningNotice.invoice_id == Invoice.id, DunningNotice.step == Step.CANCELLATION
+    )
     statement = invoice_rows(actor).where(Invoice.status.in_(OPEN), Invoice.issued_on <= day)
+    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(10)))
 
 
@@ -211,6 +230,12 @@ def items_of(account_id: int) -> list[BillingItem]:
             .order_by(BillingItem.instalment, BillingItem.id)
         )
     )
+
+
+def unbilled_items(account_id: int) -> list[BillingItem]:
+    """What an account will have to pay but has no invoice for yet, in order."""
+    statement = _not_billed(date.max).where(BillingItem.account_id == account_id)
+    return list(db.session.scalars(statement.order_by(BillingItem.instalment, BillingItem.id)))
 
 
 def _not_billed(on: date) -> Select:
@@ -314,3 +339,167 @@ def coming(actor: Actor) -> list[Row]:
             .limit(24)
         )
     )
+
+
+# What follows when nothing is paid
+
+
+def ladder() -> Ladder:
+    """The steps as admins have set them."""
+    return Ladder(**settings.get("dunning"))
+
+
+def accounts_to_dun(on: date, ladder: Ladder) -> Iterator[Sequence[int]]:
+    """The accounts that may call for a notice on a day, chunk by chunk. Each step goes by its own days."""
+
+    def sent(step: Step) -> ColumnElement[bool]:
+        return (
+            select(DunningNotice.id).where(DunningNotice.invoice_id == Invoice.id, DunningNotice.step == step).exists()
+        )
+
+    def late_by(step: Step) -> ColumnElement[bool]:
+        return Invoice.due_on <= on - timedelta(days=ladder.days(step))
+
+    soon = (Invoice.due_on > on) & (Invoice.due_on <= on - timedelta(days=ladder.reminder)) & ~sent(Step.REMINDER)
+    late = (
+        late_by(Step.OVERDUE) & ~sent(Step.OVERDUE),
+        late_by(Step.SECOND) & sent(Step.OVERDUE) & ~sent(Step.SECOND),
+        late_by(Step.CANCELLATION) & sent(Step.SECOND) & ~sent(Step.CANCELLATION),
+    )
+    wanted = (
+        select(Invoice.account_id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .where(Invoice.status.in_(OPEN), or_(soon, *late), not_held(on))
+        .distinct()
+        .order_by(Invoice.account_id)
+        .limit(CHUNK)
+    )
+    last = 0
+    while chunk := db.session.scalars(wanted.where(Invoice.account_id > last)).all():
+        yield chunk
+        last = chunk[-1]
+
+
+def not_held(on: date) -> ColumnElement[bool]:
+    """Whether nobody has asked an account's notices to wait."""
+    return BillingAccount.hold_until.is_(None) | (BillingAccount.hold_until < on)
+
+
+def invoices_open_on(account_ids: Sequence[int]) -> list[Invoice]:
+    """The open invoices of some accounts, the oldest due first."""
+    statement = select(Invoice).where(Invoice.account_id.in_(account_ids), Invoice.status.in_(OPEN))
+    return list(db.session.scalars(statement.order_by(Invoice.account_id, Invoice.due_on, Invoice.id)))
+
+
+def notices_taken(account_ids: Sequence[int]) -> dict[int, dict[Step, date | None]]:
+    """The notices about the open invoices of some accounts, and the day on which each was handed over, if it was."""
+    rows = db.session.execute(
+        select(DunningNotice, Mail)
+        .join(Invoice, Invoice.id == DunningNotice.invoice_id)
+        .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+        .where(Invoice.account_id.in_(account_ids), Invoice.status.in_(OPEN))
+    )
+    taken: dict[int, dict[Step, date | None]] = {}
+    for notice, mail in rows:
+        taken.setdefault(notice.invoice_id, {})[notice.step] = _handed_over(notice, mail)
+    return taken
+
+
+def _handed_over(notice: DunningNotice, mail: Mail | None) -> date | None:
+    if notice.posted_on:
+        return notice.posted_on
+    if mail and mail.status is MailStatus.SENT and mail.sent_at:
+        return mail.sent_at.astimezone(clock.zone()).date()
+    if mail and mail.status is MailStatus.KEPT:  # where there is no mail server, a mail goes no further than this
+        return notice.decided_on
+    return None
+
+
+def printed_lapse(invoice_id: int) -> date | None:
+    """The day that the notice of cancellation about an invoice names as the first without cover."""
+    return db.session.scalar(
+        select(DunningNotice.lapse_on).where(
+            DunningNotice.invoice_id == invoice_id, DunningNotice.step == Step.CANCELLATION
+        )
+    )
+
+
+def accounts_to_lapse(on: date) -> Sequence[int]:
+    """The accounts of which a notice of cancellation has run out by a day, with something open still."""
+    return db.session.scalars(
+        select(Invoice.account_id)
+        .join(DunningNotice, DunningNotice.invoice_id == Invoice.id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .where(DunningNotice.lapse_on <= on, Invoice.status.in_(OPEN), not_held(on))
+        .distinct()
+        .order_by(Invoice.account_id)
+    ).all()
+
+
+def _notices(actor: Actor, *columns: Any) -> Select:
+    return (
+        select(*columns)
+        .select_from(DunningNotice)
+        .join(Invoice, Invoice.id == DunningNotice.invoice_id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .join(Customer, Customer.id == BillingAccount.customer_id)
+        .where(customers.sight(actor))
+    )
+
+
+def get_notice(id: int, actor: Actor) -> DunningNotice:
+    """One notice in sight."""
+    notice = db.session.scalar(_notices(actor, DunningNotice).where(DunningNotice.id == id))
+    if notice is None:
+        raise NotFound("We cannot find that notice.")
+    return notice
+
+
+def notices_about(invoice_id: int) -> list[Row]:
+    """The notices about an invoice that is in sight already, with the mail that brought each."""
+    return list(
+        db.session.execute(
+            select(DunningNotice, Mail)
+            .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+            .where(DunningNotice.invoice_id == invoice_id)
+            .order_by(DunningNotice.id)
+        )
+    )
+
+
+def letters_to_post(actor: Actor) -> list[Row]:
+    """The notices in sight that no mail can bring: there is no address, or the mail server refused it for good."""
+    statement = (
+        _notices(
+            actor,
+            DunningNotice.id,
+            DunningNotice.number,
+            DunningNotice.step,
+            DunningNotice.decided_on,
+            DunningNotice.document_id,
+            Invoice.number.label("invoice_number"),
+            Invoice.id.label("invoice_id"),
+            Customer.id.label("customer_id"),
+            Customer.name.label("customer_name"),
+            Customer.address,
+        )
+        .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+        .where(DunningNotice.posted_on.is_(None), or_(Mail.id.is_(None), Mail.status == MailStatus.DEAD))
+        .where(Invoice.status.in_(OPEN))
+        .order_by(DunningNotice.id)
+        .limit(CHUNK)
+    )
+    return list(db.session.execute(statement))
+
+
+def credit_notes_on(invoice_id: int) -> list[Row]:
+    """What credit notes have taken off an invoice."""
+    return list(
+        db.session.execute(
+            select(CreditNote.number, CreditNote.issued_on, CreditNote.reason, CreditNote.document_id,
+                   CreditNotePart.amount_minor, CreditNotePart.currency)
+            .join(CreditNote, CreditNote.id == CreditNotePart.credit_note_id)
+            .where(CreditNotePart.invoice_id == invoice_id)
+            .order_by(CreditNote.id)
+        )
+    )  # fmt: skip

@@ -113,7 +113,7 @@ def _archive(document: Document) -> None:
 
 def file_name(document: Document) -> str:
     """What a document's file is called: Invoice INV-2026-000001.pdf."""
-    return f"{document.kind.capitalize()} {document.number}.pdf"
+    return f"{document.kind.replace('_', ' ').capitalize()} {document.number}.pdf"
 
 
 @transactional

@@ -16,6 +16,13 @@ _EVERYWHERE = {
 _LINK = {"url": "https://example.com/the-link"}
 _CLAIM = {"number": "CLM-2026-000042", **_LINK}
 _POLICY = {"policy_number": "POL-2026-000042", "amount": "$204.00"}
+_NOTICE = {
+    "number": "NOT-2026-000042",
+    "invoice": "INV-2026-000042",
+    **_POLICY,
+    "due_on": "15 Jun 2026",
+    "pay_url": "https://example.com/portal/pay/42",
+}
 SAMPLES: dict[str, dict[str, str]] = {
     template: _EVERYWHERE | own
     for template, own in {
@@ -29,6 +36,11 @@ SAMPLES: dict[str, dict[str, str]] = {
             "due_on": "15 Jun 2026",
             "pay_url": "https://example.com/portal/pay/42",
         },
+        "notice_reminder": _NOTICE,
+        "notice_overdue": _NOTICE,
+        "notice_second": _NOTICE,
+        "notice_cancellation": {**_NOTICE, "last_day": "30 Jun 2026"},
+        "policy_lapsed": {"policy_number": "POL-2026-000042", "last_day": "30 Jun 2026", "still_due": "$16.77"},
         "receipt": {"number": "RCT-2026-000042", **_POLICY, "method": "Bank transfer", "paid_on": "3 Jun 2026"},
         "claim_received": _CLAIM,
         "claim_question": {**_CLAIM, "question": "When did you see the car last?"},

@@ -7,12 +7,16 @@ from typing import Any
 
 from sqlalchemy import Integer, String, and_, cast, exists, func, select, text
 
+from ..billing.domain import InvoiceStatus
 from ..billing.models import (
     OPEN,
     OPEN_MINOR,
     BillingAccount,
     BillingItem,
+    CreditNote,
+    CreditNotePart,
     Disbursement,
+    DunningNotice,
     Invoice,
     InvoiceLine,
     OpenInvoiceTally,
@@ -85,6 +89,29 @@ def control_accounts() -> Iterator[str]:
     in_books = {subject: -minor for subject, minor in ledger.balances(Account.WRITTEN_PREMIUM).items()}
     yield from _differences("written premium of account", in_books, written)
 
+    lost = _sums(
+        select(Invoice.account_id, func.sum(OPEN_MINOR))
+        .where(Invoice.status == InvoiceStatus.WRITTEN_OFF)
+        .group_by(Invoice.account_id)
+    )
+    yield from _differences("written off for account", ledger.balances(Account.BAD_DEBT), lost)
+
+
+def credit_notes_add_up() -> Iterator[str]:
+    """A credit note is the sum of its parts, and what is credited on an invoice the sum of the parts on it."""
+    for what, model, column, key in (
+        ("credit note", CreditNote, CreditNote.premium_minor + CreditNote.tax_minor, CreditNotePart.credit_note_id),
+        ("invoice", Invoice, Invoice.credited_minor, CreditNotePart.invoice_id),
+    ):
+        rows = db.session.execute(
+            select(model.id, column, func.coalesce(func.sum(CreditNotePart.amount_minor), 0))
+            .outerjoin(CreditNotePart, key == model.id)
+            .group_by(model.id, column)
+        )
+        for row_id, kept, counted in rows:
+            if kept != int(counted):
+                yield f"{what} {row_id}: {kept} kept, {counted} in parts"
+
 
 def one_receipt_each() -> Iterator[str]:
     """Each processed payment has one receipt, one posting and, where there is an address, one mail."""
@@ -130,7 +157,14 @@ def paid_is_allocated() -> Iterator[str]:
 
 def numbers_without_gaps() -> Iterator[str]:
     """Each series and year has as many records as numbers were given out, whatever letters they begin with."""
-    for series, model in (("INV", Invoice), ("RCT", Receipt), ("CLM", Claim), ("POL", Policy)):
+    for series, model in (
+        ("INV", Invoice),
+        ("RCT", Receipt),
+        ("CRN", CreditNote),
+        ("NOT", DunningNotice),
+        ("CLM", Claim),
+        ("POL", Policy),
+    ):
         given: dict[Any, int] = {
             row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))
         }
@@ -286,6 +320,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "nobody approved what they ordered above the limit": four_eyes,
     "policies replay to their premium, and their items add up to it": policies_replay,
     "invoices add up": invoices_add_up,
+    "credit notes add up": credit_notes_add_up,
     "tallies are what counting gives": tallies_are_right,
     "the audit chain is whole": audit.breaks,
     "the database is whole": database_is_whole,

@@ -117,6 +117,12 @@ def begun_by_card(invoice_id: int, amount: Money) -> Payment | None:
     )
 
 
+def accounts_with_payments_on_their_way() -> set[int]:
+    """The accounts with a payment of which nobody knows yet whether it arrives."""
+    waiting = (PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
+    return set(db.session.scalars(select(Payment.account_id).where(Payment.status.in_(waiting)).distinct()))
+
+
 def unallocated(account_id: int) -> Sequence[Payment]:
     """The processed payments of an account with money left, the oldest first."""
     return db.session.scalars(

@@ -53,7 +53,7 @@ ASKED = {
     "portal.claim_step": "claim",
 }
 """What a page needs after the question mark."""
-OWNED = {"customer_id", "policy_id", "claim_id", "invoice_id", "payment_id", "document_id", "file_id"}
+OWNED = {"customer_id", "policy_id", "claim_id", "invoice_id", "payment_id", "document_id", "file_id", "notice_id"}
 """Ids of records that lie in somebody's sight, or not."""
 SEES = {"customer A", "agent A", "admin"}
 """In whose sight A's records are."""
@@ -68,6 +68,7 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "claim_id": [a.claims[CLAIMS.get(endpoint, "pending")]],
         "invoice_id": [a.invoice_id],
         "payment_id": [a.payment_id],
+        "notice_id": [a.notice_id],
         "document_id": [a.document_id],
         "file_id": [a.file_id],
         "session_id": [a.session_id],

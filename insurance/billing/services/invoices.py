@@ -50,36 +50,41 @@ def open_account(
 
 def charge(account: BillingAccount, instalments: Sequence[Instalment], *, on: date) -> None:
     """Write what is to be paid as items; the premium becomes receivable, not billed yet."""
-    premium = Money.zero(account.currency)
-    for instalment in instalments:
-        for kind, amount in (
-            (ItemKind.CHARGE, instalment.premium),
-            (ItemKind.TAX, instalment.tax),
-            (ItemKind.FEE, instalment.fee),
-        ):
-            if amount:
-                add(
-                    BillingItem(
-                        account_id=account.id,
-                        kind=kind,
-                        instalment=instalment.number,
-                        instalments=len(instalments),
-                        period_start=instalment.period_start,
-                        period_end=instalment.period_end,
-                        bills_on=instalment.bills_on,
-                        due_on=instalment.due_on,
-                        amount_minor=amount.minor,
-                        currency=amount.currency,
-                    )
-                )
-        premium += instalment.premium
+    write_items(account, instalments, of=len(instalments))
     ledger.post(
         Event.BIND,
         account.id,
         debit=(Account.UNBILLED, account.id),
         credit=(Account.WRITTEN_PREMIUM, account.id),
-        amount=premium,
+        amount=sum((instalment.premium for instalment in instalments), Money.zero(account.currency)),
         on=on,
+    )
+
+
+def write_items(account: BillingAccount, instalments: Sequence[Instalment], *, of: int) -> None:
+    """Write the premium, tax and fee of instalments as items, out of so many in all."""
+    add_all(
+        [
+            BillingItem(
+                account_id=account.id,
+                kind=kind,
+                instalment=instalment.number,
+                instalments=of,
+                period_start=instalment.period_start,
+                period_end=instalment.period_end,
+                bills_on=instalment.bills_on,
+                due_on=instalment.due_on,
+                amount_minor=amount.minor,
+                currency=amount.currency,
+            )
+            for instalment in instalments
+            for kind, amount in (
+                (ItemKind.CHARGE, instalment.premium),
+                (ItemKind.TAX, instalment.tax),
+                (ItemKind.FEE, instalment.fee),
+            )
+            if amount
+        ]
     )
 
 
