@@ -180,6 +180,14 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def read_one_moment() -> None:
+    """Begin to read anew, and see everything as it is now until the reading ends, whoever writes meanwhile."""
+    session = db.session()
+    session.rollback()
+    postgres = db.engine.dialect.name == "postgresql"  # a transaction of SQLite always reads so
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"} if postgres else {})
+
+
 M = TypeVar("M")
 
 

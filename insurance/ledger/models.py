@@ -48,3 +48,8 @@ class ClosedMonth(Base):
     ends_on: Mapped[date] = mapped_column(primary_key=True)
     closed_at: Mapped[datetime]
     closed_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
+
+    @property
+    def id(self) -> int:
+        """By what the audit trail knows it: 202611 for November 2026."""
+        return self.ends_on.year * 100 + self.ends_on.month
