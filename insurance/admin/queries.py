@@ -36,6 +36,7 @@ SUBJECTS = {
     "outbox": "Mail",
     "product_versions": "Product",
     "settings": "Setting",
+    "closed_months": "Books",
 }
 
 

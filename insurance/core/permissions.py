@@ -85,6 +85,8 @@ ADMIN = (AGENT - {"agent:use"}) | {
     "outbox:read",
     "outbox:resend",
     "audit:read",
+    "ledger:read",
+    "ledger:close",
     "job:read",
     "product:read",
     "setting:edit",

@@ -51,7 +51,7 @@ from ..core.outbox import Mail
 from ..customers.domain import search_form, words
 from ..customers.models import Customer, CustomerWord
 from ..documents.models import Document
-from ..ledger.domain import COMPANY, Account, Event
+from ..ledger.domain import COMPANY, OF_CLAIMS, Event
 from ..ledger.models import Transfer
 from ..payments.models import Allocation, Payment, Receipt
 from ..policies.models import Policy, PolicyTransaction
@@ -75,8 +75,6 @@ SERIES: dict[str, type[Any]] = {
 }
 NUMBER = re.compile(r"[A-Z]{3}-[0-9]{4}-[0-9]{6,}")
 LINK = re.compile(r"/portal/(pay|claims)/([0-9]+)")
-OF_CLAIMS = (Account.CASE_RESERVES, Account.CLAIMS_INCURRED, Account.CLAIMS_PAYABLE)
-"""The ledger accounts whose subject is a claim; the others have a billing account, or nobody."""
 EVENTS = {
     Event.BIND: BillingAccount,
     Event.LAPSE: BillingAccount,

@@ -22,6 +22,7 @@ from ..billing.models import (
     OpenInvoiceTally,
 )
 from ..claims.models import Claim, ReserveChange
+from ..core import audit
 from ..core.db import APPEND_ONLY, db
 from ..core.numbering import Number
 from ..core.outbox import Mail
@@ -283,8 +284,12 @@ def database_is_whole() -> Iterator[str]:
             "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\' "
             "GROUP BY tbl_name HAVING count(*) = 2"
         )
+        guards = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name = 'transfers_closed_month'"
     else:
         triggers = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE '%append_only'"
+        guards = "SELECT count(*) FROM pg_trigger WHERE tgname = 'transfers_closed_month'"
+    if not db.session.scalar(text(guards)):
+        yield "closed months can be posted into"
     protected = set(db.session.scalars(text(triggers)))
     for table in sorted(APPEND_ONLY - protected):
         yield f"table {table} can be changed"
@@ -317,6 +322,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "invoices add up": invoices_add_up,
     "credit notes add up": credit_notes_add_up,
     "tallies are what counting gives": tallies_are_right,
+    "the audit chain is whole": audit.breaks,
     "the database is whole": database_is_whole,
     "files are whole": files_are_whole,
 }
