@@ -1,6 +1,7 @@
 """The invariants: what must hold in the data whatever happened, checked by counting again."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ..billing.models import (
     OpenInvoiceTally,
 )
 from ..claims.models import Claim, ReserveChange
+from ..core.audit import AuditEntry
 from ..core.db import APPEND_ONLY, db
 from ..core.numbering import Number
 from ..core.outbox import Mail
@@ -129,18 +131,28 @@ def paid_is_allocated() -> Iterator[str]:
 
 
 def numbers_without_gaps() -> Iterator[str]:
-    """Each series and year has as many records as numbers were given out, whatever letters they begin with."""
+    """Each series and year has as many records as numbers were given out, whatever letters they begin with.
+
+    A quote that was deleted is still in the audit trail.
+    """
+    deleted = Counter(
+        int(label[4:8])
+        for label in db.session.scalars(
+            select(AuditEntry.label).where(AuditEntry.subject == Policy.__tablename__, AuditEntry.action == "delete")
+        )
+    )
     for series, model in (("INV", Invoice), ("RCT", Receipt), ("CLM", Claim), ("POL", Policy)):
         given: dict[Any, int] = {
             row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))
         }
         year = cast(func.substr(model.number, 5, 4), Integer)
-        used = dict(
-            db.session.execute(select(year, func.count()).where(model.number.is_not(None)).group_by(year)).all()
-        )
+        counted = select(year, func.count()).where(model.number.is_not(None)).group_by(year)
+        used: Counter[Any] = Counter(dict(db.session.execute(counted).all()))
+        if model is Policy:
+            used += deleted
         for at in sorted(given.keys() | used.keys()):
-            if given.get(at, 0) != used.get(at, 0):
-                yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used.get(at, 0)} used"
+            if given.get(at, 0) != used[at]:
+                yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used[at]} used"
 
 
 def claims_within_limits() -> Iterator[str]:

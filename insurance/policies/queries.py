@@ -1,6 +1,7 @@
 """Policies, as far as the actor may see them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -89,6 +90,19 @@ def transactions(policy_id: int) -> list[PolicyTransaction]:
             select(PolicyTransaction).where(PolicyTransaction.policy_id == policy_id).order_by(PolicyTransaction.number)
         )
     )
+
+
+def terms(policy_ids: Sequence[int]) -> Sequence[Row]:
+    """The terms of some policies that are in sight already, in order, with what their transactions come to."""
+    if not policy_ids:
+        return []
+    term = PolicyTransaction.policy_id, PolicyTransaction.term_start, PolicyTransaction.term_end
+    return db.session.execute(
+        select(*term, PolicyTransaction.currency, func.sum(PolicyTransaction.premium_minor).label("premium_minor"))
+        .where(PolicyTransaction.policy_id.in_(policy_ids))
+        .group_by(*term, PolicyTransaction.currency)
+        .order_by(*term)
+    ).all()
 
 
 def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:
