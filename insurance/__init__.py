@@ -75,7 +75,10 @@ def _add_features(app: Flask) -> None:
 def _add_api(app: Flask, csrf: CSRFProtect) -> None:
     from .api import api as blueprint
 
-    for room in ("accounts.api", "customers.api", "policies.api", "products.api", "api.views"):
+    for room in (
+        "accounts.api", "customers.api", "products.api", "policies.api", "billing.api", "payments.api", "claims.api",
+        "documents.api", "admin.api", "api.views",
+    ):  # fmt: skip
         import_module(f".{room}", __name__)
     app.register_blueprint(blueprint)
     csrf.exempt(blueprint)  # no cookie counts there, so no other site can act in somebody's name

@@ -74,6 +74,8 @@ AGENT = {
     "claim:reopen",
     "claim:appeal",
     "claim:note",
+    "claim:delete",
+    "payment:delete",
 }
 ADMIN = (AGENT - {"agent:use"}) | {
     "admin:use",
