@@ -1,17 +1,18 @@
 """Programs sign in, and administrators keep users, by the API."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from flask import current_app, request
 from flask_login import current_user
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import Row
 from typing_extensions import TypedDict
 
 from ..api import api, collections
-from ..api.bodies import AnyAmount, Body, Email, Name
+from ..api.bodies import AnyAmount, Body, Email, Name, filled, left_out
 from ..api.collections import Collection
+from ..api.records import AmountText, InstantText
 from ..core.money import Money
 from ..core.permissions import Role
 from ..web.guard import public, requires
@@ -100,26 +101,26 @@ class UserRecord(TypedDict):
     role: Role
     active: bool
     wide_sight: bool
-    authority: Annotated[str, Field(examples=["5000.00"])]
+    authority: AmountText
     confirmed: bool
-    created_at: str
+    created_at: InstantText
     version: int
 
 
 class NewUser(Body):
     """Whom to invite: an agent or an administrator. Customers are invited from their own record."""
 
-    email: Email
+    email: Annotated[Email, Field(min_length=6), AfterValidator(filled)]
     name: Name
-    role: Annotated[Role, Field(strict=False, json_schema_extra={"enum": ["agent", "admin"]})]
+    role: Literal["agent", "admin"]
     authority: AnyAmount | None = None
 
 
 class UserChanges(Body):
     """What may change about a user."""
 
-    name: Name = ""
-    role: Annotated[Role, Field(strict=False, json_schema_extra={"enum": ["customer", "agent", "admin"]})] | None = None
+    name: Name = left_out()
+    role: Literal["customer", "agent", "admin"] | None = None
     active: bool | None = None
     wide_sight: bool | None = None
     authority: AnyAmount | None = None
@@ -169,7 +170,7 @@ def invite_user(body: NewUser) -> UserRecord:
     user = services.invite(
         email=body.email,
         name=body.name,
-        role=body.role,
+        role=Role(body.role),
         authority_minor=body.authority.minor if body.authority else 0,
         actor=current_user,
     )
@@ -185,7 +186,7 @@ def edit_user(user_id: int, body: UserChanges, version: int) -> UserRecord:
         user_id=user_id,
         version=version,
         name=body.name or user.name,
-        role=body.role or user.role,
+        role=Role(body.role or user.role),
         active=user.active if body.active is None else body.active,
         wide_sight=user.wide_sight if body.wide_sight is None else body.wide_sight,
         authority_minor=user.authority_minor if body.authority is None else body.authority.minor,

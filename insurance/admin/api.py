@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from ..api import api, collections
 from ..api.collections import Collection
+from ..api.records import InstantText
 from ..core.audit import AuditEntry
 from . import queries
 
@@ -17,7 +18,7 @@ class EventRecord(TypedDict):
     """One act on a policy, an invoice, a payment or a claim; `subject_id` is the record's id in its collection."""
 
     id: int
-    at: str
+    at: InstantText
     action: Annotated[str, Field(examples=["bind"])]
     subject: Annotated[str, Field(examples=["policies"])]
     subject_id: int
@@ -53,5 +54,6 @@ EVENTS = Collection(
         "subject_id": collections.whole(AuditEntry.subject_id),
     },
     oldest_first=True,
+    alone=False,
 )
-api.collection("policy:read", EVENTS, one="")
+api.collection("policy:read", EVENTS)

@@ -11,7 +11,6 @@ from flask import current_app, request
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -153,6 +152,13 @@ def _unkeepable(text: str) -> bool:
 # Types of members
 
 
+def filled(text: str) -> str:
+    """Refuse what is empty, or was nothing but blanks."""
+    if not text:
+        raise ValueError("This must not be empty.")
+    return text
+
+
 def _amount(given: Any) -> Money:
     if isinstance(given, bool) or not isinstance(given, str | int | Decimal):
         raise ValueError('Send an amount as text, such as "2400.00", or as a number.')
@@ -196,12 +202,6 @@ def _story(text: str) -> str:
         raise ValueError("This has characters that cannot be kept.") from None
 
 
-def _filled(text: str) -> str:
-    if not text:
-        raise ValueError("This must not be empty.")
-    return text
-
-
 def _email(text: str) -> str:
     if text and not (text := plain_address(text) or ""):
         raise ValueError("Send one address like name@example.com.")
@@ -226,10 +226,15 @@ Amount = Annotated[Money, PlainValidator(_amount), AfterValidator(_positive), Wi
 Day = Annotated[date, PlainValidator(_day), WithJsonSchema(_DATE)]
 Id = Annotated[int, Field(ge=1, le=LARGEST)]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_line)]
-Name = Annotated[Text, Field(min_length=1), AfterValidator(_filled)]
+Name = Annotated[Text, Field(min_length=1), AfterValidator(filled)]
 Story = Annotated[str, Field(max_length=4000), AfterValidator(_story)]
-Reason = Annotated[Story, Field(min_length=1), AfterValidator(_filled)]
+Reason = Annotated[Story, Field(min_length=1), AfterValidator(filled)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_line), AfterValidator(_email)]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(_line), AfterValidator(_phone)]
-Nothing = BeforeValidator(lambda given: "" if given is None else given)
-"""Lets a text be null, which is the same as empty."""
+Nothing = AfterValidator(lambda given: given or "")
+"""Reads null as the empty text."""
+
+
+def left_out(**facts: Any) -> Any:
+    """A member that may be left out, and is then not among those given; null says no more than it does elsewhere."""
+    return Field(default_factory=lambda: None, **facts)

@@ -83,7 +83,8 @@ class Collection(Generic[R]):
     """Records of one kind, as far as the actor may see them.
 
     `rows` selects columns for an actor, restricted to what they may see; `shown` makes records of a page's rows, with
-    as few statements as it needs for all of them. `sorts` names columns that are never NULL and have an index.
+    as few statements as it needs for all of them. `sorts` names columns that are never NULL and have an index. `by` is
+    the name and the column by which the path names one, if not by its id.
     """
 
     name: str
@@ -94,8 +95,15 @@ class Collection(Generic[R]):
     shown: Callable[[Sequence[Row[Any]]], list[R]]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     sorts: Mapping[str, Any] = field(default_factory=dict)
-    lookup: Any = None
+    by: tuple[str, Any] | None = None
+    alone: bool = True
     oldest_first: bool = False
+
+    @property
+    def address(self) -> str:
+        """How the path names one record; "" if records are not there by themselves."""
+        name = f"<{self.by[0]}>" if self.by else f"<int:{self.one}_id>"
+        return name if self.alone else ""
 
     @property
     def default_sort(self) -> str:
@@ -111,7 +119,7 @@ class Collection(Generic[R]):
 
     def get(self, id: int | str) -> R:
         """One record in sight."""
-        key = self.key if self.lookup is None else self.lookup
+        key = self.by[1] if self.by else self.key
         row = db.session.execute(self.rows(current_user).where(key == id)).first()
         if row is None:
             raise NotFound(f"We cannot find that {self.one}.")
@@ -160,13 +168,13 @@ class Collection(Generic[R]):
 
 
 def sparse(records: Sequence[Any], record: type, asked: Mapping[str, str]) -> list[Any]:
-    """The records with those members alone that are asked for."""
+    """The records with those members alone that are asked for, and the id."""
     if "fields" not in asked:
         return list(records)
     names = asked["fields"].split(",")
     if unknown := [name for name in names if name not in record.__annotations__]:
         raise RuleBroken(f"There is no member {', '.join(map(repr, unknown))}.", "fields")
-    return [{name: one[name] for name in names} for one in records]
+    return [{name: one[name] for name in dict.fromkeys(["id", *names])} for one in records]
 
 
 def arguments(known: set[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from ..core.db import db
 from ..ledger.models import Transfer
+from .records import AmountText, CurrencyText
 
 
 class Movement(TypedDict):
@@ -17,8 +18,8 @@ class Movement(TypedDict):
     event: str
     debit: str
     credit: str
-    amount: str
-    currency: str
+    amount: AmountText
+    currency: CurrencyText
 
 
 @contextmanager

@@ -218,17 +218,17 @@ class Api(Blueprint):
         """A DELETE."""
         return self.operation("DELETE", path, **facts)
 
-    def collection(self, permission: str, collection: Collection[Any], *, one: str = "<int:id>") -> None:
-        """The list of a collection, and each of its records; `one` is "" where there are none by themselves."""
+    def collection(self, permission: str, collection: Collection[Any]) -> None:
+        """The list of a collection, and each of its records, if they are there by themselves."""
 
         def page() -> dict[str, Any]:
             return collection.page()
 
-        def get(id: int | str) -> Any:
-            return sparse([collection.get(id)], collection.record, arguments({"fields"}))[0]
+        def get(**id: int | str) -> Any:
+            return sparse([collection.get(*id.values())], collection.record, arguments({"fields"}))[0]
 
-        for view, path, lists in ((page, f"/{collection.name}", True), (get, f"/{collection.name}/{one}", False)):
-            view.__name__ = f"list_{collection.name}" if lists else f"get_{collection.one.replace(' ', '_')}"
-            view.__doc__ = f"{'List' if lists else 'Read'} {collection.name if lists else f'one {collection.one}'}."
-            if lists or one:
-                self.read(path, on=collection, lists=lists)(requires(permission)(view))
+        page.__name__, page.__doc__ = f"list_{collection.name}", f"List {collection.name}."
+        self.read(f"/{collection.name}", on=collection, lists=True)(requires(permission)(page))
+        if collection.address:
+            get.__name__, get.__doc__ = f"get_{collection.one}", f"Read one {collection.one}."
+            self.read(f"/{collection.name}/{collection.address}", on=collection)(requires(permission)(get))

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from ..api import api, collections
 from ..api.collections import Collection
+from ..api.records import AmountText, CurrencyText
 from ..core import clock
 from ..core.money import Money
 from ..policies.models import Policy
@@ -26,9 +27,9 @@ class InvoiceRecord(TypedDict):
     policy_id: int
     issue_date: date
     due_date: date
-    total: Annotated[str, Field(examples=["2400.00"])]
-    open: Annotated[str, Field(examples=["2400.00"])]
-    currency: Annotated[str, Field(examples=["USD"])]
+    total: AmountText
+    open: AmountText
+    currency: CurrencyText
     status: InvoiceStatus
     overdue: bool
     instalment: int

@@ -5,20 +5,28 @@ from datetime import date
 from typing import Annotated, Any
 
 from flask_login import current_user
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import Row
 from typing_extensions import TypedDict
 
 from ..api import api, collections
-from ..api.bodies import Amount, Body, Day, Id, Name, Reason, Text
+from ..api.bodies import Amount, Body, Day, Id, Name, Reason, Text, left_out
 from ..api.collections import Collection
+from ..api.records import AmountText, CurrencyText
 from ..core.money import Money
 from ..web.guard import requires
 from . import queries, services
 from .domain import CAUSES, ClaimStatus
 from .models import Claim
 
-Cause = Annotated[str, Field(json_schema_extra={"enum": list(CAUSES)})]
+
+def _cause(word: str) -> str:
+    if word not in CAUSES:
+        raise ValueError(f"Send one of {', '.join(CAUSES)}.")
+    return word
+
+
+Cause = Annotated[str, AfterValidator(_cause), Field(json_schema_extra={"enum": list(CAUSES)})]
 
 
 class ClaimRecord(TypedDict):
@@ -30,9 +38,9 @@ class ClaimRecord(TypedDict):
     claim_number: Annotated[str | None, Field(examples=["CLM-2026-000042"])]
     claim_date: date | None
     loss_date: date | None
-    claim_amount: Annotated[str, Field(examples=["1000.00"])]
-    approved_amount: str
-    currency: Annotated[str, Field(examples=["USD"])]
+    claim_amount: AmountText
+    approved_amount: AmountText
+    currency: CurrencyText
     cause: Annotated[str | None, Field(examples=["collision"])]
     description: str
     payee_name: str
@@ -45,8 +53,8 @@ class NewClaim(Body):
     """What happened, when, and what is claimed. It is filed at once, unless it is a draft."""
 
     policy_id: Id
-    loss_on: Annotated[Day, Field(alias="loss_date")]
-    claimed: Annotated[Amount, Field(alias="claim_amount")]
+    loss_on: Day = Field(alias="loss_date")
+    claimed: Amount = Field(alias="claim_amount")
     description: Annotated[Reason, Field(examples=["Rear-ended at the lights."])]
     cause: Cause = "other"
     payee_name: Annotated[Name | None, Field(description="The policyholder, if left out.")] = None
@@ -56,11 +64,11 @@ class NewClaim(Body):
 class ClaimChanges(Body):
     """Facts to correct, until the claim is decided."""
 
-    loss_on: Annotated[Day | None, Field(alias="loss_date")] = None
-    claimed: Annotated[Amount | None, Field(alias="claim_amount")] = None
-    description: Reason = ""
-    cause: Cause = ""
-    payee_name: Name = ""
+    loss_on: Day = left_out(alias="loss_date")
+    claimed: Amount = left_out(alias="claim_amount")
+    description: Reason = left_out()
+    cause: Cause = left_out()
+    payee_name: Name = left_out()
 
 
 class Approval(Body):

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from typing_extensions import TypedDict
 
 from ..api import api, collections
-from ..api.bodies import Body, Day, Email, Name, Nothing, Phone, Story
+from ..api.bodies import Body, Day, Email, Name, Nothing, Phone, Story, left_out
 from ..api.collections import Collection
 from ..web.guard import requires
 from . import queries, services
@@ -35,11 +35,11 @@ class CustomerRecord(TypedDict):
 
 
 class _Facts(Body):
-    kind: Annotated[CustomerKind, Field(strict=False)] = CustomerKind.PERSON
-    email: Annotated[Email, Nothing] = Field("", examples=["maria@example.com"])
-    phone: Annotated[Phone, Nothing] = Field("", alias="phone_number", examples=["+1 800 555 0142"])
-    address: Annotated[Story, Field(max_length=500), Nothing] = ""
-    birth_on: Day | None = Field(None, alias="birth_date", examples=["1986-11-23"])
+    kind: Annotated[CustomerKind, Field(strict=False)] = left_out()
+    email: Annotated[Email | None, Nothing] = left_out(examples=["maria@example.com"])
+    phone: Annotated[Phone | None, Nothing] = left_out(alias="phone_number", examples=["+1 800 555 0142"])
+    address: Annotated[Annotated[Story, Field(max_length=500)] | None, Nothing] = left_out()
+    birth_on: Day | None = left_out(alias="birth_date", examples=["1986-11-23"])
 
 
 class NewCustomer(_Facts):
@@ -51,7 +51,7 @@ class NewCustomer(_Facts):
 class CustomerChanges(_Facts):
     """What is to change. A customer changes their own e-mail address, phone number and address only."""
 
-    name: Name = ""
+    name: Name = left_out()
 
 
 def _shown(rows: Sequence[Row[Any]]) -> list[CustomerRecord]:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from ..api import api, collections
 from ..api.bodies import Amount, Body, Day, Id, Story, Text
 from ..api.collections import Collection
+from ..api.records import AmountText, CurrencyText
 from ..billing import queries as billing
 from ..billing.models import BillingAccount
 from ..core.errors import RuleBroken
@@ -33,8 +34,8 @@ class PaymentRecord(TypedDict):
     policy_id: int
     invoice_id: int | None
     payment_date: date
-    amount: Annotated[str, Field(examples=["2400.00"])]
-    currency: Annotated[str, Field(examples=["USD"])]
+    amount: AmountText
+    currency: CurrencyText
     payment_method: PaymentMethod
     status: PaymentStatus
     reference: str
@@ -48,10 +49,10 @@ class NewPayment(Body):
     """Money that came in, or that is to be paid by card, for an invoice or for a policy."""
 
     amount: Amount
-    method: Annotated[PaymentMethod, Field(alias="payment_method", strict=False)]
+    method: PaymentMethod = Field(alias="payment_method", strict=False)
     policy_id: Id | None = None
     invoice_id: Id | None = None
-    paid_on: Annotated[Day | None, Field(alias="payment_date")] = None
+    paid_on: Day | None = Field(None, alias="payment_date")
     reference: Annotated[Text, Field(max_length=100)] = ""
     note: Annotated[Story, Field(max_length=500)] = ""
 
@@ -179,8 +180,8 @@ class ReceiptRecord(TypedDict):
     policy_id: int
     document_id: int
     issue_date: date
-    amount: str
-    currency: str
+    amount: AmountText
+    currency: CurrencyText
 
 
 def _shown_receipts(rows: Sequence[Row[Any]]) -> list[ReceiptRecord]:

@@ -11,8 +11,9 @@ from sqlalchemy import Row
 from typing_extensions import TypedDict
 
 from ..api import api, collections
-from ..api.bodies import Amount, Body, Day, Id, Name
+from ..api.bodies import Amount, Body, Day, Id, Name, left_out
 from ..api.collections import Collection
+from ..api.records import AmountText, CurrencyText
 from ..billing.domain import PaymentPlan
 from ..core import clock
 from ..core.dates import last_day
@@ -29,7 +30,7 @@ class TermRecord(TypedDict):
 
     start_date: date
     end_date: date
-    premium: str
+    premium: AmountText
 
 
 class PolicyRecord(TypedDict):
@@ -40,14 +41,14 @@ class PolicyRecord(TypedDict):
     customer_id: int
     product: Annotated[str, Field(examples=["standard"])]
     policy_type: Annotated[str, Field(examples=["comprehensive"])]
-    coverage_amount: Annotated[str, Field(examples=["100000.00"])]
+    coverage_amount: AmountText
     start_date: date
-    end_date: date
+    end_date: Annotated[date, Field(examples=["2027-05-31"])]
     cancelled_on: date | None
-    premium: Annotated[str, Field(examples=["2400.00"])]
-    tax: str
-    fee: str
-    currency: Annotated[str, Field(examples=["USD"])]
+    premium: AmountText
+    tax: AmountText
+    fee: AmountText
+    currency: CurrencyText
     status: PolicyStatus
     payment_plan: PaymentPlan
     quote_valid_until: date
@@ -63,9 +64,9 @@ class NewPolicy(Body):
 
     customer_id: Id
     policy_type: Annotated[Name, Field(max_length=60, examples=["comprehensive"])]
-    coverage: Annotated[Amount, Field(alias="coverage_amount")]
-    start_on: Annotated[Day, Field(alias="start_date")]
-    last_day_on: Annotated[Day | None, Field(alias="end_date")] = None
+    coverage: Amount = Field(alias="coverage_amount")
+    start_on: Day = Field(alias="start_date")
+    last_day_on: Day | None = Field(None, alias="end_date", examples=["2027-05-31"])
     product: Annotated[str, Field(max_length=40, examples=["standard"])] = "standard"
     answers: Answers = Field(default_factory=dict)
 
@@ -73,11 +74,11 @@ class NewPolicy(Body):
 class PolicyChanges(Body):
     """What is to change about a quote; it is priced anew. What is bound changes by acts only."""
 
-    policy_type: Annotated[Name, Field(max_length=60)] = ""
-    coverage: Annotated[Amount | None, Field(alias="coverage_amount")] = None
-    start_on: Annotated[Day | None, Field(alias="start_date")] = None
-    last_day_on: Annotated[Day | None, Field(alias="end_date")] = None
-    answers: Answers | None = None
+    policy_type: Annotated[Name, Field(max_length=60)] = left_out()
+    coverage: Amount = left_out(alias="coverage_amount")
+    start_on: Day = left_out(alias="start_date")
+    last_day_on: Day | None = left_out(alias="end_date", description="Null: 12 months after the first day.")
+    answers: Answers = left_out()
 
 
 class Binding(Body):

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from ..api import api, collections
 from ..api.bodies import Body, Day
 from ..api.collections import Collection
+from ..api.records import AmountText, CurrencyText
 from ..core import clock
 from ..web.guard import requires
 from . import queries
@@ -25,7 +26,7 @@ class ProductRecord(TypedDict):
     code: Annotated[str, Field(examples=["standard"])]
     name: str
     description: str
-    currency: str
+    currency: CurrencyText
     term_months: int
     questions: list[dict[str, Any]]
     payment_plans: list[str]
@@ -46,11 +47,11 @@ class StepRecord(TypedDict):
 class RatingRecord(TypedDict):
     """A premium without tax and fees, these two, what they come to, and how the premium came about."""
 
-    premium: Annotated[str, Field(examples=["2400.00"])]
-    tax: str
-    fee: str
-    total: str
-    currency: str
+    premium: AmountText
+    tax: AmountText
+    fee: AmountText
+    total: AmountText
+    currency: CurrencyText
     worksheet: list[StepRecord]
     referrals: list[str]
 
@@ -88,11 +89,11 @@ PRODUCTS = Collection(
     ProductRecord,
     rows=lambda _actor: queries.product_rows(clock.today()),
     key=Product.id,
-    lookup=Product.code,
+    by=("code", Product.code),
     shown=_shown,
     filters={"code": collections.text(Product.code), "name": collections.text(Product.name)},
 )
-api.collection("policy:rate", PRODUCTS, one="<code>")
+api.collection("policy:rate", PRODUCTS)
 
 
 @api.act("/products/<code>/rate", reads=True)
