@@ -66,6 +66,12 @@ class SignInSession(Base):
     by_api: Mapped[bool] = mapped_column(Boolean(name="by_api"), default=False)
 
 
+COLLECTIONS = (
+    "customers", "policies", "invoices", "payments", "receipts", "claims", "products", "documents", "events", "users",
+)  # fmt: skip
+"""What an API key may be for, each to read or to write."""
+
+
 class ApiKey(Base):
     """What a program of a user's carries instead of a password, stored hashed; `beginning` tells keys apart."""
 

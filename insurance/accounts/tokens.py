@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from ..core import audit, clock
 from ..core.db import add, db, lock, transactional
 from ..core.errors import NotFound, NotSignedIn, RuleBroken
-from ..core.permissions import Actor
+from ..core.permissions import Actor, check_may
 from . import queries, services
 from .models import ApiKey, SignInSession, User
 
@@ -47,11 +47,12 @@ def sign_in(*, email: str, password: str, address: str, program: str) -> Tokens:
         user = services.authenticate(email=email, password=password, address=address)
     except RuleBroken as refusal:
         raise NotSignedIn(refusal.message, refusal.field) from None
-    return _open(user.id, address=address, program=program)
+    return open_session(user.id, address=address, program=program)
 
 
 @transactional
-def _open(user_id: int, *, address: str, program: str) -> Tokens:
+def open_session(user_id: int, *, address: str, program: str) -> Tokens:
+    """The tokens of a new session."""
     name = secrets.token_urlsafe(32)
     life = LIFE[REFRESH]
     session = services.add_session(user_id, _hash(name), life, address=address, browser=program, by_api=True)
@@ -178,10 +179,12 @@ def create_key(*, name: str, scopes: list[str], expires_on: date, actor: Actor) 
 
 
 @transactional
-def revoke_key(*, key_id: int, actor: Actor) -> None:
-    """End a key; admins may end anybody's."""
+def revoke_key(*, key_id: int, user_id: int, actor: Actor) -> None:
+    """End a key of a user's: one's own, or anybody's as an admin does."""
+    if user_id != actor.id:
+        check_may(actor, "user:edit")
     key = lock(ApiKey, key_id)
-    if key.user_id != actor.id and not actor.may("user:edit"):
+    if key.user_id != user_id:
         raise NotFound("We cannot find that key.")
     if key.revoked_at is None:
         key.revoked_at = clock.now()

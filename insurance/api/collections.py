@@ -20,7 +20,7 @@ R = TypeVar("R")
 Record = dict[str, Any]
 
 DEFAULT_LIMIT, MOST = 50, 100
-LONGEST_TEXT = 254
+LONGEST_TEXT = 100
 IN_ORDER = {"after", "limit", "sort", "fields"}
 """What every list takes beside its filters."""
 
@@ -36,7 +36,14 @@ class Filter:
 
 def text(column: Any) -> Filter:
     """Records with just this text."""
-    return Filter(_text, lambda value: column == value, {"type": "string", "maxLength": LONGEST_TEXT})
+    longest = getattr(column.type, "length", None) or LONGEST_TEXT
+
+    def read(given: str) -> str:
+        if len(given) > longest:
+            raise RuleBroken(f"Send at most {longest} characters.")
+        return given
+
+    return Filter(read, lambda value: column == value, {"type": "string", "maxLength": longest})
 
 
 def whole(column: Any) -> Filter:
@@ -205,12 +212,6 @@ def _read(name: str, read: Callable[[str], Any], given: str) -> Any:
         return read(given)
     except Refusal as refusal:
         raise RuleBroken(refusal.message, name) from None
-
-
-def _text(given: str) -> str:
-    if len(given) > LONGEST_TEXT:
-        raise RuleBroken(f"Send at most {LONGEST_TEXT} characters.")
-    return given
 
 
 def _whole(given: str, *, least: int = 1) -> int:

@@ -10,11 +10,9 @@ from typing_extensions import is_typeddict
 
 from ..core.money import Money
 from ..core.permissions import PERMISSIONS
-from ..web.arguments import LARGEST
 from ..web.guard import PUBLIC
 from .collections import DEFAULT_LIMIT, MOST, Collection
 from .effects import Movement
-from .idempotency import LONGEST_KEY
 from .operations import KEY, VERSION, Operation
 from .problems import MIMETYPE, Problem
 
@@ -29,6 +27,7 @@ on with `after=<next>` until `next` is null. Every POST takes an `Idempotency-Ke
 the same answer. Records carry a `version`, which is their ETag: send it as `If-Match`, and nobody's change is
 overwritten. What is refused is said as problem+json, with the field and the reason.
 """
+CURSOR = "^([^~]{1,100}~)?[0-9]{1,18}$"
 TAGS = {
     "auth": "Signing in",
     "customers": "Policyholders",
@@ -132,7 +131,7 @@ def _operation(operation: Operation, refs: Mapping[Any, Json], schemas: Mapping[
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
-    number = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+    number = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
     name = {"type": "string", "pattern": "^[a-z_]{1,40}$"}
     return [
         _parameter("path", found, number if kind else name, 1 if kind else "standard", required=True)
@@ -157,7 +156,7 @@ def _list_parameters(collection: Collection[Any]) -> list[Json]:
     order = {"type": "string", "enum": collection.orders, "default": collection.default_sort}
     after = "What came as `next`" + (", or the id of the last event" if collection.oldest_first else "")
     return [
-        _parameter("query", "after", {"type": "string", "maxLength": 200}, None, after),
+        _parameter("query", "after", {"type": "string", "pattern": CURSOR}, None, after),
         _parameter("query", "limit", limit, None, "How many at most"),
         _parameter("query", "sort", order, None, "- is downwards"),
         *(_parameter("query", name, dict(by.schema)) for name, by in collection.filters.items()),
@@ -167,7 +166,7 @@ def _list_parameters(collection: Collection[Any]) -> list[Json]:
 def _header_parameters(operation: Operation) -> list[Json]:
     found = []
     if operation.method == "POST" and PUBLIC not in operation.permissions:
-        schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"}
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         found.append(_parameter("header", KEY, schema, None, "The same key and content again: the same answer"))
     if operation.on and not operation.creates and operation.method != "GET":
         schema = {"type": "string", "pattern": '^"[0-9]{1,9}"$'}

@@ -1,6 +1,7 @@
 """The same request again, told by its Idempotency-Key, gets the same answer; the act is done once."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +14,12 @@ from ..core.permissions import Actor
 from .answers import Answer
 from .models import KeptAnswer
 
-LONGEST_KEY = 255
-
 
 @transactional
-def once(key: str, actor: Actor, path: str, content: bytes, act: Callable[[], Answer]) -> tuple[Answer, bool]:
+def once(key: str, actor: Actor, path: str, content: Any, act: Callable[[], Answer]) -> tuple[Answer, bool]:
     """The answer of the act, and whether it was given before. Act and answer are kept in one transaction."""
-    if not 0 < len(key) <= LONGEST_KEY:
-        raise RuleBroken(f"Send a key of 1 to {LONGEST_KEY} characters.", "Idempotency-Key")
     scoped = hashlib.sha256(f"{actor.id}\n{path}\n{key}".encode()).hexdigest()
-    fingerprint = hashlib.sha256(content).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()
     _check_not_running(scoped)
     kept: Any = INSERT[db.engine.dialect.name](KeptAnswer).values(
         key=scoped, user_id=actor.id, fingerprint=fingerprint, status=0, location="", body="", at=clock.now()

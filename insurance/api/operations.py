@@ -1,6 +1,5 @@
 """Operations: a view with its types becomes an endpoint that reads strictly, answers JSON and documents itself."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -15,7 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from ..core.db import transaction
 from ..core.errors import NotAllowed, Refusal, RuleBroken, Stale
-from ..web.guard import requires
+from ..web.guard import PUBLIC, requires
 from . import bodies, idempotency
 from .answers import Answer
 from .bodies import Body
@@ -27,6 +26,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 VERSION = "/v1"
 KEY = "Idempotency-Key"
+STALE = "Somebody else changed this record since you read it. Read it again, then send your change."
 
 
 @dataclass
@@ -84,7 +84,8 @@ class Operation:
 
     def __call__(self, **ids: Any) -> Response:
         """Answer a request."""
-        check_scope(self.scope)
+        if PUBLIC not in self.permissions:
+            check_scope(self.scope)
         try:
             return self._answer(ids)
         except Refusal as refusal:
@@ -100,32 +101,32 @@ class Operation:
         if dry not in ("true", "false"):
             raise RuleBroken("Send true or false.", "dry_run")
         given = bodies.read_json()
-        key = request.headers.get(KEY) if self.method == "POST" and current_user.is_authenticated else None
+        seen = _seen_version() if self.on and not self.creates else None
+        key = _key() if self.method == "POST" and PUBLIC not in self.permissions else None
         if dry == "true":
-            with transaction(keep=False), effects() as seen:
-                return Answer.of(200, {**self._act(ids, given), "effect": seen()}).response()
+            with transaction(keep=False), effects() as posted:
+                return Answer.of(200, {**self._act(ids, given, seen), "effect": posted()}).response()
         if key is None:
-            return self._act_and_answer(ids, given).response()
-        content = request.query_string + b"\n" + json.dumps(given, default=str, sort_keys=True).encode()
-        act = lambda: self._act_and_answer(ids, given)  # noqa: E731
-        answer, again = idempotency.once(key, current_user, request.path, content, act)
+            return self._act_and_answer(ids, given, seen).response()
+        answer, again = idempotency.once(
+            key, current_user, request.path, [given, seen], lambda: self._act_and_answer(ids, given, seen)
+        )
         response = answer.response()
         if again:
             response.headers["Idempotent-Replayed"] = "true"
         return response
 
-    def _act_and_answer(self, ids: dict[str, Any], given: dict[str, Any]) -> Answer:
-        result = self._act(ids, given)
+    def _act_and_answer(self, ids: dict[str, Any], given: dict[str, Any], seen: int | None) -> Answer:
+        result = self._act(ids, given, seen)
         made = f"{request.path.rstrip('/')}/{result['id']}" if self.creates else ""
         return Answer.of(self.status, result, made)
 
-    def _act(self, ids: dict[str, Any], given: dict[str, Any]) -> Any:
-        takes = {}
-        seen = _seen_version()
+    def _act(self, ids: dict[str, Any], given: dict[str, Any], seen: int | None) -> Any:
+        takes: dict[str, Any] = {}
         # What was seen is compared and acted upon in one piece.
         with transaction() if seen is not None else nullcontext():
-            if self.on and (self.method == "PATCH" or seen is not None or "version" in self.types):
-                stored = self.on.get(next(iter(ids.values())))
+            if self.on and ids:
+                stored = self.on.get(*ids.values())  # what is out of sight is not there, whatever the body says
                 if seen is None and "version" in given and self.method == "PATCH":
                     seen = given["version"]
                 _check_seen(stored, seen)
@@ -147,17 +148,28 @@ def check_scope(scope: str) -> None:
         raise NotAllowed(f"This API key lacks the scope {scope}.")
 
 
+def _key() -> str | None:
+    key = request.headers.get(KEY)
+    if key is not None and not re.fullmatch("[!-~]{1,255}", key):
+        raise RuleBroken("Send a key of 1 to 255 visible ASCII characters.", KEY)
+    return key
+
+
 def _seen_version() -> int | None:
-    """The version that the sender has seen, by If-Match; -1 for an ETag that no record ever had."""
+    """The version that the sender has seen, by If-Match."""
     given = request.headers.get("If-Match", "*").strip()
+    if given == "*":
+        return None
     # Compression marks the ETags of what it compresses.
-    match = re.fullmatch(r'(?:W/)?"([0-9]{1,18})(?:[:-]\w+)?"', given)
-    return int(match[1]) if match else None if given == "*" else -1
+    match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})(?:[:-]\w+)?"', given)
+    if not match:
+        raise Stale(STALE)  # no record ever had this ETag
+    return int(match[1])
 
 
 def _check_seen(stored: Mapping[str, Any], seen: Any) -> None:
     if seen is not None and seen != stored["version"]:
-        raise Stale("Somebody else changed this record since you read it. Read it again, then send your change.")
+        raise Stale(STALE)
 
 
 def _without_what_is_stored(

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from ..web.guard import public
 from . import api
-from .document import document
+from .document import ERRORS, document
 from .operations import VERSION
 from .postman import collection
 
@@ -33,7 +33,7 @@ def openapi() -> Response:
 @public
 def docs() -> str:
     """Every operation with its fields, an example and a command to try it."""
-    return render_template("api/docs.html", document=_document())
+    return render_template("api/docs.html", document=_document(), refusals=list(ERRORS.items()))
 
 
 @api.get(f"{VERSION}/postman.json", strict_slashes=False)

@@ -90,7 +90,7 @@ def edit(
     policy = lock(Policy, queries.get_policy(policy_id, actor).id)
     check_version(policy, version)
     if policy.status_on(clock.today()) not in (PolicyStatus.QUOTED, PolicyStatus.QUOTE_EXPIRED):
-        raise RuleBroken("Only a quote can be changed like this.")
+        raise Conflict("Only a quote can be changed like this.")
     before = {"premium": policy.premium, "coverage": policy.coverage, "start_on": policy.start_on}
     product = db.session.get_one(Product, products.get_version(policy.product_version_id).product_id)
     customer = customers.get_customer(policy.customer_id, actor)

@@ -12,7 +12,7 @@ from insurance.billing.models import BillingAccount, Invoice
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db
-from insurance.core.errors import IllegalTransition, NotAllowed, NotFound, RuleBroken, Stale
+from insurance.core.errors import Conflict, IllegalTransition, NotAllowed, NotFound, RuleBroken, Stale
 from insurance.core.money import Money
 from insurance.core.outbox import Mail
 from insurance.core.permissions import Actor, Role
@@ -196,10 +196,10 @@ def test_an_expired_quote_that_is_priced_anew_can_be_bound_again(agent, customer
 
 def test_what_is_bound_or_withdrawn_is_not_changed_like_a_quote(agent, customer) -> None:
     policy = factories.bound_policy(customer=customer)
-    with pytest.raises(RuleBroken, match="Only a quote"):
+    with pytest.raises(Conflict, match="Only a quote"):
         changed(policy, coverage=usd("1.00"), actor=agent)
     withdrawn = services.withdraw(policy_id=factories.quote(customer=customer).id, actor=agent)
-    with pytest.raises(RuleBroken, match="Only a quote"):
+    with pytest.raises(Conflict, match="Only a quote"):
         changed(withdrawn, actor=agent)
     assert queries.get_policy(policy.id, agent).premium == usd("2400.00")
 
