@@ -205,14 +205,22 @@ def new_key() -> ResponseReturnValue:
     form = forms.KeyForm(expires_on=clock.today() + timedelta(days=90))
     if form.validate_on_submit():
         with form.refusals():
-            secret = tokens.create_key(
+            session["new_key"] = tokens.create_key(
                 name=form.name.data,
                 scopes=form.scopes,
                 expires_on=form.expires_on.data,
                 actor=current_user,
             )
-            return render_template("accounts/key.html", name=form.name.data, secret=secret)
+            return redirect(url_for("accounts.key_made"), 303)
     return form.page("accounts/new_key.html")
+
+
+@bp.get("/account/keys/made")
+@requires("account:use")
+def key_made() -> ResponseReturnValue:
+    """The new key, once."""
+    secret = session.pop("new_key", None)
+    return render_template("accounts/key.html", secret=secret) if secret else redirect(url_for("accounts.account"))
 
 
 @bp.post("/account/keys/<int:key_id>/revoke")

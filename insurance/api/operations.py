@@ -186,8 +186,8 @@ def _without_what_is_stored(
 
 
 def _same(given: Any, stored: Any) -> bool:
-    if isinstance(given, Decimal | int) and not isinstance(given, bool) and isinstance(stored, str):
-        given = f"{given:f}" if isinstance(given, Decimal) else f"{given}.00"
+    if type(given) in (Decimal, int) and isinstance(stored, str) and re.fullmatch(r"-?[0-9.]+", stored):
+        return Decimal(stored) == given
     return type(given) is type(stored) and given == stored
 
 

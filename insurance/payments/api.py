@@ -131,14 +131,19 @@ def pay(body: NewPayment) -> PaymentRecord:
 
 def _account(body: NewPayment) -> int:
     """The billing account of the policy, or of the invoice; of both, if both are named."""
-    if body.policy_id is None:
-        if body.invoice_id is None:
-            raise RuleBroken("Send the policy or the invoice that is paid.", "policy_id")
-        return billing.get_invoice(body.invoice_id, current_user)[1].id
-    policy = policies.get_policy(body.policy_id, current_user)
-    if policy.account_id is None:
-        raise RuleBroken("This is a quote, for which nothing is due. Bind it first.", "policy_id")
-    return policy.account_id
+    accounts = set()
+    if body.invoice_id is not None:
+        accounts.add(billing.get_invoice(body.invoice_id, current_user)[1].id)
+    if body.policy_id is not None:
+        policy = policies.get_policy(body.policy_id, current_user)
+        if policy.account_id is None:
+            raise RuleBroken("This is a quote, for which nothing is due. Bind it first.", "policy_id")
+        accounts.add(policy.account_id)
+    if not accounts:
+        raise RuleBroken("Send the policy or the invoice that is paid.", "policy_id")
+    if len(accounts) > 1:
+        raise RuleBroken("This invoice is for another policy.", "invoice_id")
+    return accounts.pop()
 
 
 def _invoice_by_card(body: NewPayment, account_id: int) -> int:

@@ -132,20 +132,23 @@ def test_nobody_quotes_for_a_customer_out_of_their_sight(customer) -> None:
     assert factories.quote(customer=customer, actor=factories.user(Role.AGENT, wide_sight=True)).customer_id
 
 
-def test_customers_neither_quote_nor_bind_nor_change_their_policy(agent) -> None:
+def test_customers_quote_for_themselves_and_bind_and_do_nothing_else_to_their_policy(agent) -> None:
     person = factories.user(Role.CUSTOMER)
     own = factories.customer(agent=agent, user=person)
     quote = factories.quote(customer=own)
     assert queries.get_policy(quote.id, person).id == quote.id
     for act in (
-        lambda: factories.quote(customer=own, actor=person),
-        lambda: services.bind(policy_id=quote.id, actor=person),
         lambda: services.withdraw(policy_id=quote.id, actor=person),
+        lambda: services.delete(policy_id=quote.id, actor=person),
         lambda: services.note(policy_id=quote.id, version=1, text="Mine", actor=person),
         lambda: changed(quote, actor=person),
     ):
         with pytest.raises(NotAllowed):
             act()
+    with pytest.raises(NotFound):
+        factories.quote(customer=factories.customer(agent=agent), actor=person)
+    made = factories.quote(customer=own, actor=person)
+    assert services.bind(policy_id=made.id, actor=person).status is PolicyStatus.ACTIVE
 
 
 def test_the_same_key_is_one_quote_and_with_other_content_is_refused(agent, customer) -> None:
