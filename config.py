@@ -39,6 +39,7 @@ NAMES = [
     "COMPANY_PHONE",
     "COMPANY_ADDRESS",
     "PAYOUT_LIMIT",
+    "API_REQUESTS_PER_MINUTE",
     "HOST",
     "PORT",
 ]
@@ -77,6 +78,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "COMPANY_PHONE": env("COMPANY_PHONE", "1-800-555-0142"),
         "COMPANY_ADDRESS": env("COMPANY_ADDRESS", "1 Harbor Square, Example City"),
         "PAYOUT_LIMIT_MINOR": _minor(env("PAYOUT_LIMIT", "10000"), env("CURRENCY", "USD")),
+        "API_REQUESTS_PER_MINUTE": int(env("API_REQUESTS_PER_MINUTE", "120000")),
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,

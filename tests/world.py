@@ -18,7 +18,8 @@ from PIL import Image
 from sqlalchemy import select, text
 
 from insurance.accounts import services as accounts
-from insurance.accounts.models import Link, LinkPurpose, SignInSession, User
+from insurance.accounts import tokens
+from insurance.accounts.models import ApiKey, Link, LinkPurpose, SignInSession, User
 from insurance.billing.domain import PaymentPlan
 from insurance.billing.models import BillingAccount, DunningNotice, Invoice
 from insurance.billing.services import dunning
@@ -35,6 +36,7 @@ from insurance.feedback import services as feedback
 from insurance.feedback.domain import FeedbackKind
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
+from insurance.payments.models import Receipt
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
@@ -73,6 +75,8 @@ class Book:
     document_id: int = 0
     file_id: int = 0
     session_id: int = 0
+    key_id: int = 0
+    receipt_id: int = 0
     draft_file_id: int = 0
     gateway_token: str = ""
     claims: dict[str, int] = field(default_factory=dict)
@@ -155,6 +159,9 @@ def _book(admin: Actor) -> Book:
     factories.browser(book.person)
     session = db.session.scalars(select(SignInSession.id).where(SignInSession.user_id == book.person.id)).first()
     book.session_id = session or 0
+    tokens.create_key(name="Ledger", scopes=["claims:read"], expires_on=TODAY + timedelta(days=9), actor=book.person)
+    book.key_id = db.session.scalars(select(ApiKey.id).where(ApiKey.user_id == book.person.id)).one()
+    book.receipt_id = db.session.scalars(select(Receipt.id).where(Receipt.payment_id == book.payment_id)).one()
     return book
 
 

@@ -40,7 +40,8 @@ def words(status: InvoiceStatus, due_on: date) -> Words:
     return OVERDUE_WORDS if is_overdue(status, due_on, clock.today()) else INVOICE_WORDS[status]
 
 
-def _overdue(day: date) -> ColumnElement[bool]:
+def overdue(day: date) -> ColumnElement[bool]:
+    """The condition under which an invoice is overdue on a day."""
     return Invoice.status.in_(OPEN) & (Invoice.due_on < day)
 
 
@@ -79,7 +80,7 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "", late: str = "")
         days = clock.today() - timedelta(days=last), clock.today() - timedelta(days=first)
         statement = statement.where(Invoice.status.in_(OPEN), Invoice.due_on.between(*days))
     if status == OVERDUE:
-        statement = statement.where(_overdue(clock.today()))
+        statement = statement.where(overdue(clock.today()))
     elif status:
         statement = statement.where(Invoice.status == InvoiceStatus(status))
     return statement
@@ -233,7 +234,7 @@ def overdue_summary(actor: Actor, day: date) -> Overdue:
 
 def overdue_invoices(actor: Actor, day: date, limit: int) -> list[Row]:
     """The invoices that have been late for longest."""
-    statement = invoice_rows(actor).where(_overdue(day))
+    statement = invoice_rows(actor).where(overdue(day))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(limit)))
 
 

@@ -126,8 +126,11 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
-    """Write in one piece: all of the block is kept, or nothing. Inside another one, be part of it."""
+def transaction(*, keep: bool = True) -> Iterator[Session]:
+    """Write in one piece: all of the block is kept, or nothing. Inside another one, be part of it.
+
+    Without `keep` nothing is, so that one sees what would come of the block.
+    """
     session = db.session()
     if "in_hand" in session.info:
         yield session
@@ -140,7 +143,8 @@ def transaction() -> Iterator[Session]:
         with _turn():
             session.connection(execution_options={"writes": True})
             yield session
-            session.commit()
+            if keep:
+                session.commit()
     finally:
         del session.info["in_hand"]
         session.rollback()  # nothing to undo after a commit

@@ -22,6 +22,8 @@ CUSTOMER = {
     "customer:edit_contact",
     "policy:read",
     "policy:rate",
+    "policy:quote_own",
+    "policy:bind_own",
     "invoice:read",
     "payment:read",
     "payment:pay_by_card",
@@ -50,6 +52,7 @@ AGENT = {
     "policy:bind",
     "policy:withdraw",
     "policy:change_plan",
+    "policy:delete",
     "policy:note",
     "invoice:read",
     "invoice:edit",
@@ -75,6 +78,8 @@ AGENT = {
     "claim:reopen",
     "claim:appeal",
     "claim:note",
+    "claim:delete",
+    "payment:delete",
 }
 ADMIN = (AGENT - {"agent:use"}) | {
     "admin:use",
