@@ -177,8 +177,8 @@ def test_a_dispute_is_won_once_and_only_after_it_was_lost(account_id, invoices, 
     payment = pay_by_card(invoices[0], person)
     with pytest.raises(IllegalTransition):
         services.win(payment_id=payment.id, version=payment.version, reason="?", actor=SYSTEM)
+    cheque = pay(account_id, "10.00")
     with pytest.raises(Conflict):
-        cheque = pay(account_id, "10.00")
         services.charge_back(payment_id=cheque.id, version=cheque.version, reason="?", actor=SYSTEM)
     check_books()
 

@@ -152,7 +152,10 @@ def signed_event(body: bytes, signature: str) -> dict[str, Any] | None:
         event = json.loads(body)
     except (ValueError, stripe.SignatureVerificationError):
         return None
-    return event if isinstance(event, dict) else None
+    match event:
+        case {"id": str(), "type": str(), "data": {"object": {}}}:
+            return event
+    return None
 
 
 def _return_to(path: str) -> Any:
