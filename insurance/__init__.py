@@ -31,6 +31,7 @@ def create_app(config: dict[str, Any]) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     csrf = CSRFProtect(app)
+    csrf.exempt("insurance.payments.views.stripe")  # which is signed
     Bootstrap5(app)
     Mail(app)
     Compress(app)

@@ -23,6 +23,12 @@ _NOTICE = {
     "due_on": "15 Jun 2026",
     "pay_url": "https://example.com/portal/pay/42",
 }
+_AUTOPAY = {
+    **_POLICY,
+    "number": "INV-2026-000042",
+    "method": "Visa ending in 4242",
+    "pay_url": "https://example.com/portal/pay/42",
+}
 SAMPLES: dict[str, dict[str, str]] = {
     template: _EVERYWHERE | own
     for template, own in {
@@ -41,6 +47,11 @@ SAMPLES: dict[str, dict[str, str]] = {
         "notice_second": _NOTICE,
         "notice_cancellation": {**_NOTICE, "last_day": "30 Jun 2026"},
         "policy_lapsed": {"policy_number": "POL-2026-000042", "last_day": "30 Jun 2026", "still_due": "$16.77"},
+        "payment_returned": {**_POLICY, "method": "Cheque", "paid_on": "3 Jun 2026"},
+        "payment_charged_back": {**_POLICY, "method": "Card", "paid_on": "3 Jun 2026"},
+        "autopay_on": {"policy_number": "POL-2026-000042", "method": "Visa ending in 4242"},
+        "autopay_failed": {**_AUTOPAY, "next_on": "18 Jun 2026"},
+        "autopay_off": _AUTOPAY,
         "receipt": {"number": "RCT-2026-000042", **_POLICY, "method": "Bank transfer", "paid_on": "3 Jun 2026"},
         "claim_received": _CLAIM,
         "claim_question": {**_CLAIM, "question": "When did you see the car last?"},

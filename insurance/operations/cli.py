@@ -23,7 +23,7 @@ from ..feedback.domain import FEEDBACK_LIFECYCLE
 from ..jobs import services as jobs
 from ..jobs import worker
 from ..messages import services as messages
-from ..payments.domain import PAYMENT_LIFECYCLE
+from ..payments.domain import PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE
 from ..policies.domain import POLICY_LIFECYCLE
 from ..products import queries as product_queries
 from ..products import services as products
@@ -31,8 +31,8 @@ from ..products.domain import rate
 from . import cases, verify
 
 LIFECYCLES: list[Lifecycle] = [
-    POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, CLAIM_LIFECYCLE, DISBURSEMENT_LIFECYCLE,
-    FEEDBACK_LIFECYCLE,
+    POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE, CLAIM_LIFECYCLE,
+    DISBURSEMENT_LIFECYCLE, FEEDBACK_LIFECYCLE,
 ]  # fmt: skip
 DEFAULT_AUTHORITY = {Role.ADMIN: "50000.00", Role.AGENT: "5000.00", Role.CUSTOMER: "0.00"}
 

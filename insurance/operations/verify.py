@@ -31,10 +31,10 @@ from ..customers.models import Customer, CustomerWord
 from ..documents import services as documents
 from ..documents.models import StoredFile
 from ..ledger import queries as ledger
-from ..ledger.domain import Account, Event
+from ..ledger.domain import COMPANY, Account, Event
 from ..ledger.models import Transfer
-from ..payments.domain import PaymentStatus
-from ..payments.models import Allocation, Payment, Receipt
+from ..payments.domain import LIVE, PaymentMethod, PaymentStatus, SuspenseStatus
+from ..payments.models import Allocation, Payment, Receipt, SuspenseItem
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
 
 
@@ -114,13 +114,45 @@ def credit_notes_add_up() -> Iterator[str]:
                 yield f"{what} {row_id}: {kept} kept, {counted} in parts"
 
 
+RECEIVED = (*LIVE, PaymentStatus.REFUNDED, PaymentStatus.RETURNED, PaymentStatus.CHARGED_BACK)
+"""Statuses of payments whose money was here once."""
+
+
+def money_is_where_it_lies() -> Iterator[str]:
+    """Cheques, agents' cash and suspense hold what the records say; credit of payments is part of the account's."""
+    for method, account in ((PaymentMethod.CHEQUE, Account.CHEQUES), (PaymentMethod.CASH, Account.AGENT_CASH)):
+        lying = db.session.scalar(
+            select(func.coalesce(func.sum(Payment.amount_minor), 0))
+            .where(Payment.method == method, Payment.clearing_id.is_(None))
+            .where(Payment.status.in_((*LIVE, PaymentStatus.REFUNDED)))
+        )
+        yield from _differences(str(account), ledger.balances(account), {COMPANY: int(lying or 0)})
+    waiting = db.session.scalar(
+        select(func.coalesce(func.sum(SuspenseItem.amount_minor), 0)).where(SuspenseItem.status == SuspenseStatus.OPEN)
+    )
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.SUSPENSE).items()}
+    yield from _differences("suspense", in_books, {COMPANY: int(waiting or 0)})
+    left = func.sum(Payment.amount_minor - Payment.allocated_minor - Payment.refunded_minor)
+    rows = db.session.execute(
+        select(BillingAccount.id, BillingAccount.credit_minor, left)
+        .join(Payment, and_(Payment.account_id == BillingAccount.id, Payment.status.in_(LIVE)))
+        .group_by(BillingAccount.id, BillingAccount.credit_minor)
+        .having(left > BillingAccount.credit_minor)
+    )
+    for account_id, credit, of_payments in rows:
+        yield f"account {account_id}: credit {credit}, but payments have {of_payments} left"
+
+
 def one_receipt_each() -> Iterator[str]:
     """Each processed payment has one receipt, one posting and, where there is an address, one mail."""
     rows = db.session.execute(
         select(Payment.id, Receipt.id, func.count(Transfer.id))
         .outerjoin(Receipt, Receipt.payment_id == Payment.id)
-        .outerjoin(Transfer, and_(Transfer.event == Event.PAYMENT, Transfer.event_id == Payment.id))
-        .where(Payment.status == PaymentStatus.PROCESSED)
+        .outerjoin(
+            Transfer,
+            and_(Transfer.event.in_((Event.PAYMENT, Event.SUSPENSE_MATCHED)), Transfer.event_id == Payment.id),
+        )
+        .where(Payment.status.in_(RECEIVED))
         .group_by(Payment.id, Receipt.id)
     )
     for payment_id, receipt_id, postings in rows:
@@ -323,6 +355,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "control accounts equal their records": control_accounts,
     "each processed payment has one receipt, posting and mail": one_receipt_each,
     "what is paid is what is allocated": paid_is_allocated,
+    "money lies where the records say": money_is_where_it_lies,
     "numbers have no gaps": numbers_without_gaps,
     "claims stay within limits": claims_within_limits,
     "nobody approved what they ordered above the limit": four_eyes,
