@@ -65,9 +65,9 @@ def _beancount(as_of: date) -> Iterator[str]:
     Those balances are summed by the database, not from the lines written here: a line that is wrong or missing fails.
     """
     days = list(ledger.by_day(as_of))
-    began = min((day for _, _, day, _, _ in days), default=as_of)
+    began = min((row.day for row in days), default=as_of)
     yield 'option "title" "Ledger"\n'
-    for currency in sorted({currency for _, currency, _, _, _ in days}):
+    for currency in sorted({row.currency for row in days}):
         yield f'option "operating_currency" "{currency}"\n{began} commodity {currency}\n'
     for account in KINDS:
         yield f"{began} open {_name(account)}\n"
@@ -99,7 +99,7 @@ def _transaction(row: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _balances(days: list[tuple[Account, str, date, int, int]], as_of: date) -> Iterator[tuple[date, str]]:
+def _balances(days: list[ledger.DaySums], as_of: date) -> Iterator[tuple[date, str]]:
     """The assertions, with the day on whose morning each holds: after each month's last day, and after the last."""
     moved: dict[date, dict[tuple[Account, str], int]] = {}
     for account, currency, day, debit, credit in days:

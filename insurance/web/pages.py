@@ -54,7 +54,7 @@ class Col:
     kind: str = "text"
     sort: Any = None
     sort_name: str = ""
-    href: Callable[[Any], str] | None = None
+    href: Callable[[Any], str | None] | None = None
 
     @property
     def key(self) -> str:
