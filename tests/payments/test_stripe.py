@@ -1,4 +1,4 @@
-"""Stripe, played by a fake: one charge whatever breaks, and events that count once, in any order, if they are signed."""
+"""Stripe, played by a fake: one charge whatever breaks; events count once, in any order, if they are signed."""
 
 import json
 import time
