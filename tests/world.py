@@ -37,6 +37,7 @@ from insurance.feedback.domain import FeedbackKind
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Receipt
+from insurance.payments.services import autopay, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
@@ -93,6 +94,7 @@ class World:
     entry_id: int
     version_id: int
     feedback_id: int
+    suspense_id: int
     tokens: dict[str, str]
 
     @property
@@ -122,7 +124,10 @@ def build() -> World:
     said = feedback.send(
         kind=FeedbackKind.IDEA, text="Dark pages, please.", screenshot=photo(), actor=books[0].person, key="f"
     )
-    return World(*books, admin, mail, entry, version, said.id, _tokens())
+    waiting = suspense.record(amount=usd("75.00"), received_on=TODAY, reference="?", payer="M LOPEZ", actor=admin)
+    ordered = autopay.order(account_id=books[0].account_id, actor=books[0].person)
+    tokens = {**_tokens(), "test_gateway_save": ordered.token}
+    return World(*books, admin, mail, entry, version, said.id, waiting.id, tokens)
 
 
 def _book(admin: Actor) -> Book:
@@ -552,6 +557,8 @@ def starts(world: World) -> dict[str, list[str]]:
         f"/admin/audit/{world.entry_id}",
         f"/admin/products/{world.version_id}",
         f"/admin/feedback/{world.feedback_id}",
+        f"/payments/suspense/{world.suspense_id}",
+        "/payments/clearing/cash",
     ]
     public = ["/", "/login", "/register", "/forgot"]
     return {
