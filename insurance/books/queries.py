@@ -11,6 +11,9 @@ from ..billing.models import BillingAccount, CreditNote, Invoice
 from ..claims.models import Claim
 from ..core.db import db
 from ..core.money import Money
+from ..core.permissions import Actor
+from ..customers import queries as customers
+from ..customers.models import Customer
 from ..ledger.domain import OF_CLAIMS, Account, Event
 from ..ledger.models import Transfer
 from ..payments.models import Allocation, Payment, Receipt
@@ -25,6 +28,7 @@ ABOUT: dict[type[Any], tuple[Event, ...]] = {
     Claim: (Event.RESERVE, Event.CLAIM_APPROVED, Event.CLAIM_PAID, Event.PAYOUT_RETURNED, Event.RECOVERY),
 }
 """Whose id an event carries. What is not here is shown without a link to its record."""
+MOST = 100
 OWED = (Account.BILLED, Account.CUSTOMER_CREDIT)
 """What a customer owes us by now is the sum of these two accounts."""
 
@@ -113,14 +117,14 @@ def _about(number: str) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class StatementLine:
-    """What an event changed of what is owed, and what is owed since."""
+    """What an event changed of what is owed, and what is owed since; below zero it is the customer's credit."""
 
     on: date
     event: Event
     number: str
     document_id: int | None
     amount: Money
-    owed: Money
+    balance: Money
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,10 @@ class Statement:
     @property
     def closing(self) -> Money:
         """What is owed at the end."""
-        return self.lines[-1].owed if self.lines else self.opening
+        return self.lines[-1].balance if self.lines else self.opening
 
     @property
-    def charged(self) -> Money:
+    def added(self) -> Money:
         """All that was added to what is owed."""
         return self._sum(1)
 
@@ -152,6 +156,19 @@ class Statement:
         return sum(parts, Money.zero(self.opening.currency))
 
 
+def accounts(actor: Actor) -> list[BillingAccount]:
+    """The accounts in sight, the newest first: for a customer, their own."""
+    return list(
+        db.session.scalars(
+            select(BillingAccount)
+            .join(Customer, Customer.id == BillingAccount.customer_id)
+            .where(customers.sight(actor))
+            .order_by(BillingAccount.id.desc())
+            .limit(MOST)
+        )
+    )
+
+
 def statement(account: BillingAccount, first: date, last: date) -> Statement:
     """The statement of an account whose owner is in sight already. What only moves within it is no line."""
     change = _side(Transfer.debit_account, Transfer.debit_subject, account.id) - _side(
@@ -159,7 +176,7 @@ def statement(account: BillingAccount, first: date, last: date) -> Statement:
     )
     of_account = (Transfer.debit_subject == account.id) | (Transfer.credit_subject == account.id)
     before = select(func.sum(change * Transfer.amount_minor)).where(of_account, Transfer.posted_on < first)
-    owed = opening = Money(int(db.session.scalar(before) or 0), account.currency)
+    balance = opening = Money(int(db.session.scalar(before) or 0), account.currency)
     columns = (Transfer.posted_on, Transfer.event, Transfer.event_id, (change * Transfer.amount_minor).label("moved"))
     rows = db.session.execute(
         _with_records(*columns)
@@ -170,8 +187,8 @@ def statement(account: BillingAccount, first: date, last: date) -> Statement:
     for _, parts in groupby(rows, key=lambda row: (row.posted_on, row.event, row.event_id)):
         row, *others = parts
         amount = Money(row.moved + sum(other.moved for other in others), account.currency)
-        owed += amount
-        lines.append(StatementLine(row.posted_on, row.event, row.number or "", row.document_id, amount, owed))
+        balance += amount
+        lines.append(StatementLine(row.posted_on, row.event, row.number or "", row.document_id, amount, balance))
     return Statement(first, last, opening, lines)
 
 

@@ -111,6 +111,7 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "version_id": [world.version_id],
         "feedback_id": [world.feedback_id],
         "template": ["receipt"],
+        "account": ["bank"],
         "step": STEPS,
         "filename": ["css/bootstrap.min.css" if endpoint.startswith("bootstrap") else "css/site.css"],
         "token": [world.tokens.get(endpoint.rpartition(".")[2], a.gateway_token)],
