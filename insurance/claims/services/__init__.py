@@ -2,10 +2,10 @@
 
 from .decision import answer, appeal, approve, ask, close, note, reject, reopen, review, withdraw
 from .notice import FACTS, TAKES_FILES, attach, check_notice, choose_policy, detach, edit, file, save, start, submit
-from .payout import approve_payout, settle
+from .payout import approve_payout, replace_payout, return_payout, send_payout, settle
 
 __all__ = [
     "FACTS", "TAKES_FILES", "answer", "appeal", "approve", "approve_payout", "ask", "attach", "check_notice",
-    "choose_policy", "close", "detach", "edit", "file", "note", "reject", "reopen", "review", "save", "settle",
-    "start", "submit", "withdraw",
+    "choose_policy", "close", "detach", "edit", "file", "note", "reject", "reopen", "replace_payout",
+    "return_payout", "review", "save", "send_payout", "settle", "start", "submit", "withdraw",
 ]  # fmt: skip

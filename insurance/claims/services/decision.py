@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...billing.domain import DisbursementKind
 from ...billing.services import disbursements
 from ...core import audit, clock
 from ...core.db import add, check_version, lock, transactional
@@ -88,6 +89,7 @@ def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = N
 def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
     """Order the money; from then on it is payable, and no longer in reserve."""
     order = disbursements.request(
+        kind=DisbursementKind.CLAIM,
         customer_id=claim.customer_id,
         payee_name=claim.payee_name,
         reason=f"Claim {claim.number}",
