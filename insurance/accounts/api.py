@@ -13,7 +13,7 @@ from ..api import api, collections
 from ..api.bodies import AnyAmount, Body, Email, Name, filled, left_out
 from ..api.collections import Collection
 from ..api.records import AmountText, InstantText
-from ..core.money import Money
+from ..core.money import decimal_text
 from ..core.permissions import Role
 from ..web.guard import public, requires
 from . import queries, services, tokens
@@ -135,7 +135,7 @@ def _shown(rows: Sequence[Row[Any]]) -> list[UserRecord]:
             "role": row.role,
             "active": row.active,
             "wide_sight": row.wide_sight,
-            "authority": str(Money(row.authority_minor, current_app.config["CURRENCY"])),
+            "authority": decimal_text(row.authority_minor, current_app.config["CURRENCY"]),
             "confirmed": row.confirmed_at is not None,
             "created_at": row.created_at.isoformat(),
             "version": row.version,

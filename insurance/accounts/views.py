@@ -219,8 +219,7 @@ def new_key() -> ResponseReturnValue:
 @requires("account:use")
 def key_made() -> ResponseReturnValue:
     """The new key, once."""
-    secret = session.pop("new_key", None)
-    return render_template("accounts/key.html", secret=secret) if secret else redirect(url_for("accounts.account"))
+    return render_template("accounts/key.html", secret=session.pop("new_key", ""))
 
 
 @bp.post("/account/keys/<int:key_id>/revoke")

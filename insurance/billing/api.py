@@ -12,7 +12,7 @@ from ..api import api, collections
 from ..api.collections import Collection
 from ..api.records import AmountText, CurrencyText
 from ..core import clock
-from ..core.money import Money
+from ..core.money import decimal_text
 from ..policies.models import Policy
 from . import queries
 from .domain import InvoiceStatus, is_overdue
@@ -47,8 +47,8 @@ def _shown(rows: Sequence[Row[Any]]) -> list[InvoiceRecord]:
             "policy_id": row.policy_id,
             "issue_date": row.issued_on,
             "due_date": row.due_on,
-            "total": str(Money(row.total_minor, row.currency)),
-            "open": str(Money(row.total_minor - row.paid_minor if row.status in OPEN else 0, row.currency)),
+            "total": decimal_text(row.total_minor, row.currency),
+            "open": decimal_text(row.total_minor - row.paid_minor if row.status in OPEN else 0, row.currency),
             "currency": row.currency,
             "status": row.status,
             "overdue": is_overdue(row.status, row.due_on, today),

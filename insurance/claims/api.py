@@ -13,7 +13,7 @@ from ..api import api, collections
 from ..api.bodies import Amount, Body, Day, Id, Name, Reason, Text, left_out
 from ..api.collections import Collection
 from ..api.records import AmountText, CurrencyText
-from ..core.money import Money
+from ..core.money import decimal_text
 from ..web.guard import requires
 from . import queries, services
 from .domain import CAUSES, ClaimStatus
@@ -112,8 +112,8 @@ def _shown(rows: Sequence[Row[Any]]) -> list[ClaimRecord]:
             "claim_number": row.number,
             "claim_date": row.notified_on,
             "loss_date": row.loss_on,
-            "claim_amount": str(Money(row.claimed_minor, row.currency)),
-            "approved_amount": str(Money(row.approved_minor, row.currency)),
+            "claim_amount": decimal_text(row.claimed_minor, row.currency),
+            "approved_amount": decimal_text(row.approved_minor, row.currency),
             "currency": row.currency,
             "cause": row.cause or None,
             "description": row.description,

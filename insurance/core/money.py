@@ -50,6 +50,16 @@ def symbol(currency: str) -> str:
     return get_currency_symbol(currency, locale="en_US")
 
 
+def decimal_text(minor: int, currency: str) -> str:
+    """Minor units as a plain decimal with the currency's decimals: 240000 of USD are 2400.00.
+
+    Lists have hundreds of amounts, and a Decimal for each would cost more than the query.
+    """
+    digits = DIGITS.get(currency, 2)
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{'-' * (minor < 0)}{whole}" + (f".{part:0{digits}}" if digits else "")
+
+
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -107,7 +117,7 @@ class Money:
         return f"{'−' if self.minor < 0 else ''}{symbol(self.currency)}{abs(self.decimal):,f}"
 
     def __str__(self) -> str:
-        return f"{self.decimal:f}"
+        return decimal_text(self.minor, self.currency)
 
     def __bool__(self) -> bool:
         return self.minor != 0

@@ -17,7 +17,7 @@ from ..api.records import AmountText, CurrencyText
 from ..billing import queries as billing
 from ..billing.models import BillingAccount
 from ..core.errors import RuleBroken
-from ..core.money import Money
+from ..core.money import decimal_text
 from ..policies import queries as policies
 from ..policies.models import Policy
 from ..web.guard import requires
@@ -72,7 +72,7 @@ def _shown(rows: Sequence[Row[Any]]) -> list[PaymentRecord]:
             "policy_id": row.policy_id,
             "invoice_id": row.invoice_id,
             "payment_date": row.paid_on,
-            "amount": str(Money(row.amount_minor, row.currency)),
+            "amount": decimal_text(row.amount_minor, row.currency),
             "currency": row.currency,
             "payment_method": row.method,
             "status": row.status,
@@ -200,7 +200,7 @@ def _shown_receipts(rows: Sequence[Row[Any]]) -> list[ReceiptRecord]:
             "policy_id": row.policy_id,
             "document_id": row.document_id,
             "issue_date": row.issued_on,
-            "amount": str(Money(row.amount_minor, row.currency)),
+            "amount": decimal_text(row.amount_minor, row.currency),
             "currency": row.currency,
         }
         for row in rows

@@ -17,7 +17,7 @@ from ..api.records import AmountText, CurrencyText
 from ..billing.domain import PaymentPlan
 from ..core import clock
 from ..core.dates import last_day
-from ..core.money import Money
+from ..core.money import decimal_text
 from ..products.models import Product
 from ..web.guard import requires
 from . import queries, services
@@ -94,7 +94,7 @@ def _shown(rows: Sequence[Row[Any]]) -> list[PolicyRecord]:
             {
                 "start_date": term.term_start,
                 "end_date": last_day(term.term_end),
-                "premium": str(Money(int(term.premium_minor), term.currency)),
+                "premium": decimal_text(int(term.premium_minor), term.currency),
             }
         )
     return [
@@ -104,13 +104,13 @@ def _shown(rows: Sequence[Row[Any]]) -> list[PolicyRecord]:
             "customer_id": row.customer_id,
             "product": row.product,
             "policy_type": row.policy_type,
-            "coverage_amount": str(Money(row.coverage_minor, row.currency)),
+            "coverage_amount": decimal_text(row.coverage_minor, row.currency),
             "start_date": row.start_on,
             "end_date": last_day(row.end_on),
             "cancelled_on": row.cancelled_on,
-            "premium": str(Money(row.premium_minor, row.currency)),
-            "tax": str(Money(row.tax_minor, row.currency)),
-            "fee": str(Money(row.fee_minor, row.currency)),
+            "premium": decimal_text(row.premium_minor, row.currency),
+            "tax": decimal_text(row.tax_minor, row.currency),
+            "fee": decimal_text(row.fee_minor, row.currency),
             "currency": row.currency,
             "status": row.status,
             "payment_plan": row.plan,
