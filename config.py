@@ -42,6 +42,7 @@ NAMES = [
     "STRIPE_API_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_BASE",
+    "API_REQUESTS_PER_MINUTE",
     "HOST",
     "PORT",
 ]
@@ -84,6 +85,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "STRIPE_WEBHOOK_SECRET": env("STRIPE_WEBHOOK_SECRET", ""),
         "STRIPE_API_BASE": env("STRIPE_API_BASE", ""),
         "STRIPE_TIMEOUT": 20.0,
+        "API_REQUESTS_PER_MINUTE": int(env("API_REQUESTS_PER_MINUTE", "120000")),
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,

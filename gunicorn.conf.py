@@ -2,6 +2,7 @@
 
 wsgi_app = "wsgi:app"
 threads = 8
+limit_request_line = 8190  # lists of the API take many filters
 control_socket_disable = True
 loglevel = "warning"
 logconfig_dict = {

@@ -1,5 +1,6 @@
 """A complete insurance management system: customers, policies, billing, payments, claims, and books behind them."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def create_app(config: dict[str, Any]) -> Flask:
     logs.install(app)
     db.init_app(app)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
-    CSRFProtect(app).exempt("insurance.payments.views.stripe")  # which is signed
+    csrf = CSRFProtect(app)
+    csrf.exempt("insurance.payments.views.stripe")  # which is signed
     Bootstrap5(app)
     Mail(app)
     Compress(app)
@@ -37,6 +39,7 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.url_map.converters["int"] = IdConverter
     errors.register(app)
     _add_features(app)
+    _add_api(app, csrf)
     app.context_processor(_page_context)
     guard.install(app)
     app.after_request(_read_assets_whole)
@@ -68,6 +71,18 @@ def _add_features(app: Flask) -> None:
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)
+
+
+def _add_api(app: Flask, csrf: CSRFProtect) -> None:
+    from .api import api as blueprint
+
+    for room in (
+        "accounts.api", "customers.api", "products.api", "policies.api", "billing.api", "payments.api", "claims.api",
+        "documents.api", "admin.api", "api.views",
+    ):  # fmt: skip
+        import_module(f".{room}", __name__)
+    app.register_blueprint(blueprint)
+    csrf.exempt(blueprint)  # no cookie counts there, so no other site can act in somebody's name
 
 
 def _page_context() -> dict[str, Any]:

@@ -18,22 +18,25 @@ from PIL import Image
 from sqlalchemy import select, text
 
 from insurance.accounts import services as accounts
-from insurance.accounts.models import Link, LinkPurpose, SignInSession, User
+from insurance.accounts import tokens
+from insurance.accounts.models import ApiKey, Link, LinkPurpose, SignInSession, User
 from insurance.billing.domain import PaymentPlan
-from insurance.billing.models import BillingAccount, Invoice
+from insurance.billing.models import BillingAccount, DunningNotice, Invoice
+from insurance.billing.services import dunning
 from insurance.claims import queries as claim_queries
 from insurance.claims import services as claims
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import Base, add, db, transaction
 from insurance.core.money import Money
-from insurance.core.outbox import Mail
+from insurance.core.outbox import Mail, MailStatus
 from insurance.core.permissions import Actor, Role
 from insurance.documents.models import Document
 from insurance.feedback import services as feedback
 from insurance.feedback.domain import FeedbackKind
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
+from insurance.payments.models import Receipt
 from insurance.payments.services import autopay, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
@@ -69,9 +72,12 @@ class Book:
     invoice_id: int = 0
     paid_invoice_id: int = 0
     payment_id: int = 0
+    notice_id: int = 0
     document_id: int = 0
     file_id: int = 0
     session_id: int = 0
+    key_id: int = 0
+    receipt_id: int = 0
     draft_file_id: int = 0
     gateway_token: str = ""
     claims: dict[str, int] = field(default_factory=dict)
@@ -106,6 +112,9 @@ def build() -> World:
     """Make the world by the services."""
     admin = factories.user(Role.ADMIN, authority_minor=1_000_000_00)
     books = [_book(admin), _book(admin)]
+    dunning.send_notices(on=TODAY + timedelta(days=1), notice_days=lambda _ids: {}, actor=admin)
+    for book in books:
+        book.notice_id = _letter(book.invoice_id)
     entry = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.id)).first()
     mail = db.session.scalars(select(Mail.id).order_by(Mail.id)).first()
     version = db.session.scalars(select(ProductVersion.id)).first()
@@ -155,7 +164,19 @@ def _book(admin: Actor) -> Book:
     factories.browser(book.person)
     session = db.session.scalars(select(SignInSession.id).where(SignInSession.user_id == book.person.id)).first()
     book.session_id = session or 0
+    tokens.create_key(name="Ledger", scopes=["claims:read"], expires_on=TODAY + timedelta(days=9), actor=book.person)
+    book.key_id = db.session.scalars(select(ApiKey.id).where(ApiKey.user_id == book.person.id)).one()
+    book.receipt_id = db.session.scalars(select(Receipt.id).where(Receipt.payment_id == book.payment_id)).one()
     return book
+
+
+def _letter(invoice_id: int) -> int:
+    """The notice about an invoice, which no mail could bring."""
+    with transaction():
+        notice = db.session.scalars(select(DunningNotice).where(DunningNotice.invoice_id == invoice_id)).one()
+        mail = db.session.scalars(select(Mail).where(Mail.document_id == notice.document_id)).one()
+        mail.status = MailStatus.DEAD
+        return notice.id
 
 
 def _claims(book: Book, admin: Actor) -> None:

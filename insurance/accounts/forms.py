@@ -4,6 +4,7 @@ from ..core.permissions import Role
 from ..web.forms import (
     CheckField,
     ChoiceField,
+    DateField,
     EmailField,
     Form,
     HiddenField,
@@ -12,7 +13,7 @@ from ..web.forms import (
     TextField,
     VersionField,
 )
-from .models import Theme
+from .models import COLLECTIONS, Theme
 
 HOW_TO_CHOOSE = "At least 12 characters. Several words are easy to keep."
 
@@ -70,6 +71,23 @@ class ThemeForm(Form):
 
 class ActForm(Form):
     """A button that changes something: the request token alone."""
+
+
+class KeyForm(Form):
+    """A new API key: what it is called, how long it is good, and what it may do with each kind of record."""
+
+    name = TextField("What is the key for?", hint="The program's name, for example", max=100)
+    expires_on = DateField("Last day", hint="Within a year. Make a new key before then.", noun="The last day")
+
+    @property
+    def scopes(self) -> list[str]:
+        """What was chosen."""
+        return [f"{name}:{self[name].data}" for name in COLLECTIONS if self[name].data]
+
+
+for _name in COLLECTIONS:
+    _choices = [("read", "Read"), ("write", "Read and change")]
+    setattr(KeyForm, _name, ChoiceField(_name.capitalize(), choices=_choices, optional=True))
 
 
 class InviteUserForm(Form):

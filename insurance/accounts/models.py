@@ -50,7 +50,7 @@ class User(Base):
 
 
 class SignInSession(Base):
-    """One browser that a user is signed in with. The cookie's token is stored hashed only."""
+    """One browser or, by the API, one program that a user is signed in with. Its token is stored hashed only."""
 
     __tablename__ = "sign_in_sessions"
 
@@ -63,6 +63,30 @@ class SignInSession(Base):
     ended_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(60))
     browser: Mapped[str] = mapped_column(String(200))
+    by_api: Mapped[bool] = mapped_column(Boolean(name="by_api"), default=False)
+
+
+COLLECTIONS = (
+    "customers", "policies", "invoices", "payments", "receipts", "claims", "products", "documents", "events", "users",
+)  # fmt: skip
+"""What an API key may be for, each to read or to write."""
+
+
+class ApiKey(Base):
+    """What a program of a user's carries instead of a password, stored hashed; `beginning` tells keys apart."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    beginning: Mapped[str] = mapped_column(String(10))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
 
 class LinkPurpose(StrEnum):

@@ -9,7 +9,7 @@ from ..core import clock
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.permissions import Actor, Role
-from .models import KeptForm, Link, LinkPurpose, SignInSession, SignInTry, User
+from .models import ApiKey, KeptForm, Link, LinkPurpose, SignInSession, SignInTry, User
 
 IDLE = {Role.ADMIN: timedelta(minutes=15), Role.AGENT: timedelta(minutes=30), Role.CUSTOMER: timedelta(minutes=30)}
 KEPT_FOR = timedelta(hours=1)
@@ -31,6 +31,7 @@ def find_session(token: str) -> tuple[SignInSession, User] | None:
         .join(User, User.id == SignInSession.user_id)
         .where(
             SignInSession.token_hash == hash_token(token),
+            ~SignInSession.by_api,
             SignInSession.ended_at.is_(None),
             SignInSession.ends_at > now,
             User.active,
@@ -41,9 +42,32 @@ def find_session(token: str) -> tuple[SignInSession, User] | None:
     return row[0], row[1]
 
 
+def find_api_session(id: int) -> tuple[SignInSession, User] | None:
+    """A program's session if it is live, and its active user."""
+    row = db.session.execute(
+        select(SignInSession, User)
+        .join(User, User.id == SignInSession.user_id)
+        .where(
+            SignInSession.id == id,
+            SignInSession.by_api,
+            SignInSession.ended_at.is_(None),
+            SignInSession.ends_at > clock.now(),
+            User.active,
+        )
+    ).first()
+    return (row[0], row[1]) if row else None
+
+
+def keys_of(user_id: int) -> list[ApiKey]:
+    """A user's API keys that are not revoked, the newest first."""
+    keys = select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    return list(db.session.scalars(keys.order_by(ApiKey.id.desc())))
+
+
 def find_user_of(token: str) -> int | None:
     """Whose session a token is or was."""
-    return db.session.scalar(select(SignInSession.user_id).where(SignInSession.token_hash == hash_token(token)))
+    session = select(SignInSession.user_id).where(SignInSession.token_hash == hash_token(token), ~SignInSession.by_api)
+    return db.session.scalar(session)
 
 
 def find_kept_form(id: int, actor: Actor) -> KeptForm | None:
@@ -61,7 +85,7 @@ def sessions_of(actor: Actor) -> list[SignInSession]:
                 SignInSession.user_id == actor.id,
                 SignInSession.ended_at.is_(None),
                 SignInSession.ends_at > clock.now(),
-                SignInSession.seen_at >= clock.now() - IDLE[actor.role],
+                SignInSession.by_api | (SignInSession.seen_at >= clock.now() - IDLE[actor.role]),
             )
             .order_by(SignInSession.id.desc())
         )

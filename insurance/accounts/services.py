@@ -173,7 +173,13 @@ def confirm(*, link_id: int) -> User:
 
 
 def sign_in(*, email: str, password: str, address: str, browser: str) -> str:
-    """A new session's token for the right password. Wrong ones are counted, whether the account exists or not."""
+    """A new session's token for the right password."""
+    user = authenticate(email=email, password=password, address=address)
+    return open_session(user_id=user.id, address=address, browser=browser)
+
+
+def authenticate(*, email: str, password: str, address: str) -> User:
+    """Whose password it is. Wrong ones are counted, whether the account exists or not."""
     email = email.lower()
     since = clock.now() - queries.THROTTLE_WINDOW
     if queries.throttled(email, address, since):
@@ -186,7 +192,7 @@ def sign_in(*, email: str, password: str, address: str, browser: str) -> str:
         if tries >= queries.MOST_TRIES:
             raise TooMany("Too many wrong tries for this account. Wait five minutes, or set a new password.")
         raise RuleBroken(WRONG, "password")
-    return open_session(user_id=user.id, address=address, browser=browser)
+    return user
 
 
 @transactional
@@ -198,21 +204,31 @@ def _count_failure(email: str, address: str) -> None:
 def open_session(*, user_id: int, address: str, browser: str) -> str:
     """A new session; its token is known to the browser alone."""
     token = secrets.token_urlsafe(32)
+    add_session(user_id, queries.hash_token(token), SESSION_LIFE, address=address, browser=browser)
+    return token
+
+
+@transactional
+def add_session(
+    user_id: int, token_hash: str, life: timedelta, *, address: str, browser: str, by_api: bool = False
+) -> SignInSession:
+    """A session of a browser or, by the API, of a program."""
     now = clock.now()
     user = queries.get_user(user_id)
-    add(
+    session = add(
         SignInSession(
-            token_hash=queries.hash_token(token),
+            token_hash=token_hash,
             user_id=user_id,
             created_at=now,
             seen_at=now,
-            ends_at=now + SESSION_LIFE,
+            ends_at=now + life,
             address=address[:60],
             browser=browser[:200],
+            by_api=by_api,
         )
     )
     audit.record("sign_in", user, label=user.email, actor=user.actor())
-    return token
+    return session
 
 
 @transactional

@@ -1,4 +1,4 @@
-"""How a request finds out who is asking: the cookie's opaque token, looked up at every request."""
+"""How a request finds out who is asking: the cookie's opaque token, or what a program sends, looked up every time."""
 
 from datetime import timedelta
 
@@ -10,7 +10,8 @@ from werkzeug.datastructures import MultiDict
 from ..core import clock
 from ..core.permissions import Actor
 from ..web import guard
-from . import queries, services
+from . import queries, services, tokens
+from .models import SignInSession, User
 
 TOUCH_EVERY = timedelta(minutes=1)
 KEPT = "kept_form"
@@ -53,7 +54,7 @@ def _can_be_opened() -> bool:
 
 def _fill_form() -> None:
     """Let the form of this page, if it was kept, begin with what was typed."""
-    if request.method != "GET" or KEPT not in session or not current_user.is_authenticated:
+    if guard.is_for_programs() or request.method != "GET" or KEPT not in session or not current_user.is_authenticated:
         return
     form = queries.find_kept_form(session[KEPT], current_user)
     if form is None:
@@ -65,12 +66,37 @@ def _fill_form() -> None:
 
 
 def _load(_request: object) -> SignedIn | None:
+    return _load_program() if guard.is_for_programs() else _load_browser()
+
+
+def _load_program() -> SignedIn | None:
+    """Who a token or an API key stands for. What a browser carries counts for nothing here."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    if secret.startswith(tokens.KEY_PREFIX):
+        with_key = tokens.find_key(secret)
+        if with_key is None:
+            return None
+        key, user = with_key
+        g.scopes, actor = key.scopes, user.actor()
+        if key.used_at is None or clock.now() - key.used_at > TOUCH_EVERY:
+            tokens.touch_key(key.id)
+        return SignedIn(**vars(actor))
+    found = tokens.find(secret)
+    return _touched(*found) if found else None
+
+
+def _load_browser() -> SignedIn | None:
     token = sign_in_token()
     found = queries.find_session(token) if token else None
     if found is None:
         return None
-    session, user = found
-    g.theme = user.theme
+    g.theme = found[1].theme
+    return _touched(*found)
+
+
+def _touched(session: SignInSession, user: User) -> SignedIn:
     actor = user.actor()
     if clock.now() - session.seen_at > TOUCH_EVERY:
         services.touch(session.id)

@@ -1,18 +1,20 @@
 """Pages to get an account, sign in and out, and look after it."""
 
 import secrets
+from datetime import timedelta
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..core import clock
 from ..core.errors import NotFound
 from ..core.permissions import Role
 from ..customers import queries as customer_queries
 from ..customers import services as customers
 from ..web.arguments import inside
 from ..web.guard import public, requires
-from . import forms, queries, services
+from . import forms, queries, services, tokens
 from .models import LinkPurpose, Theme
 from .sign_in import KEPT, carry, forget, sign_in_token
 
@@ -155,6 +157,7 @@ def account() -> ResponseReturnValue:
         user=queries.get_user(current_user.id),
         customer=customer_queries.find_own(current_user),
         sessions=queries.sessions_of(current_user),
+        keys=queries.keys_of(current_user.id),
         this_session=queries.hash_token(sign_in_token()),
         form=forms.ThemeForm(theme=queries.get_user(current_user.id).theme),
     )
@@ -192,4 +195,37 @@ def end_session(session_id: int) -> ResponseReturnValue:
         raise NotFound("We cannot find that session.")
     services.end_session(session_id=session_id, actor=current_user)
     flash("That browser is signed out.", "ok")
+    return redirect(url_for("accounts.account"), 303)
+
+
+@bp.get("/account/keys/new")
+@bp.post("/account/keys/new")
+@requires("account:use")
+def new_key() -> ResponseReturnValue:
+    form = forms.KeyForm(expires_on=clock.today() + timedelta(days=90))
+    if form.validate_on_submit():
+        with form.refusals():
+            session["new_key"] = tokens.create_key(
+                name=form.name.data,
+                scopes=form.scopes,
+                expires_on=form.expires_on.data,
+                actor=current_user,
+            )
+            return redirect(url_for("accounts.key_made"), 303)
+    return form.page("accounts/new_key.html")
+
+
+@bp.get("/account/keys/made")
+@requires("account:use")
+def key_made() -> ResponseReturnValue:
+    """The new key, once."""
+    secret = session.pop("new_key", None)
+    return render_template("accounts/key.html", secret=secret) if secret else redirect(url_for("accounts.account"))
+
+
+@bp.post("/account/keys/<int:key_id>/revoke")
+@requires("account:use")
+def revoke_key(key_id: int) -> ResponseReturnValue:
+    tokens.revoke_key(key_id=key_id, user_id=current_user.id, actor=current_user)
+    flash("The key is revoked: no program gets in with it any more.", "ok")
     return redirect(url_for("accounts.account"), 303)

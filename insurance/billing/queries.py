@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 
 from ..core import clock, settings
 from ..core.db import db
@@ -17,7 +17,7 @@ from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, Ladder, Step, is_overdue
+from .domain import AGES, INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, Ladder, Step, is_overdue
 from .models import (
     OPEN,
     OPEN_MINOR,
@@ -40,11 +40,12 @@ def words(status: InvoiceStatus, due_on: date) -> Words:
     return OVERDUE_WORDS if is_overdue(status, due_on, clock.today()) else INVOICE_WORDS[status]
 
 
-def _overdue(day: date) -> ColumnElement[bool]:
+def overdue(day: date) -> ColumnElement[bool]:
+    """The condition under which an invoice is overdue on a day."""
     return Invoice.status.in_(OPEN) & (Invoice.due_on < day)
 
 
-def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
+def invoice_rows(actor: Actor, *, q: str = "", status: str = "", late: str = "") -> Select:
     """Invoices for lists."""
     statement = _in_sight(
         actor,
@@ -74,8 +75,12 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
                 (of_policy.join(Customer, Customer.id == BillingAccount.customer_id), Customer.number),
             )
         )
+    if late:
+        first, last = AGES[late]
+        days = clock.today() - timedelta(days=last), clock.today() - timedelta(days=first)
+        statement = statement.where(Invoice.status.in_(OPEN), Invoice.due_on.between(*days))
     if status == OVERDUE:
-        statement = statement.where(_overdue(clock.today()))
+        statement = statement.where(overdue(clock.today()))
     elif status:
         statement = statement.where(Invoice.status == InvoiceStatus(status))
     return statement
@@ -194,27 +199,42 @@ class Overdue:
     count: int
     amount: Money
 
+    def __add__(self, other: "Overdue") -> "Overdue":
+        return Overdue(self.count + other.count, self.amount + other.amount)
+
+
+def overdue_by_age(actor: Actor, day: date) -> dict[str, Overdue]:
+    """What is overdue in the actor's sight, in the currency of the business, by how late it is."""
+    currency = current_app.config["CURRENCY"]
+    whole = actor.wide_sight
+    due_on = OpenInvoiceTally.due_on if whole else Invoice.due_on
+    age = case(
+        *((due_on >= day - timedelta(days=last), word) for word, (_, last) in AGES.items() if word != "more"),
+        else_="more",
+    ).label("age")
+    if whole:
+        tally = OpenInvoiceTally
+        statement = select(age, func.sum(tally.count), func.sum(tally.open_minor)).where(tally.currency == currency)
+    else:
+        statement = _in_sight(actor, age, func.count(), func.sum(OPEN_MINOR))
+        statement = statement.where(Invoice.status.in_(OPEN), Invoice.currency == currency)
+    found = {
+        word: Overdue(int(count), Money(int(minor), currency))
+        for word, count, minor in db.session.execute(statement.where(due_on < day).group_by(age))
+    }
+    nothing = Overdue(0, Money.zero(currency))
+    return {word: found.get(word, nothing) for word in AGES}
+
 
 def overdue_summary(actor: Actor, day: date) -> Overdue:
-    """What is overdue in the actor's sight, in the currency of the business."""
-    currency = current_app.config["CURRENCY"]
-    tally = OpenInvoiceTally
-    statement = (
-        select(func.coalesce(func.sum(tally.count), 0), func.coalesce(func.sum(tally.open_minor), 0)).where(
-            tally.due_on < day, tally.currency == currency
-        )
-        if actor.wide_sight
-        else _in_sight(actor, func.count(), func.coalesce(func.sum(OPEN_MINOR), 0)).where(
-            _overdue(day), Invoice.currency == currency
-        )
-    )
-    count, minor = db.session.execute(statement).one()
-    return Overdue(int(count), Money(int(minor), currency))
+    """What is overdue in the actor's sight, all of it."""
+    first, *others = overdue_by_age(actor, day).values()
+    return sum(others, first)
 
 
 def overdue_invoices(actor: Actor, day: date, limit: int) -> list[Row]:
     """The invoices that have been late for longest."""
-    statement = invoice_rows(actor).where(_overdue(day))
+    statement = invoice_rows(actor).where(overdue(day))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(limit)))
 
 

@@ -14,7 +14,7 @@ from ..payments.domain import METHOD_WORDS
 from ..web.guard import requires
 from ..web.pages import Choice, Col, ListPage
 from . import forms, queries
-from .domain import INVOICE_LIFECYCLE, INVOICE_WORDS, STEP_WORDS
+from .domain import AGE_WORDS, INVOICE_LIFECYCLE, INVOICE_WORDS, STEP_WORDS
 from .models import OPEN, Invoice
 from .services import credit, dunning
 from .services import invoices as services
@@ -34,7 +34,8 @@ INVOICES = ListPage(
             "status",
             "Status",
             [(queries.OVERDUE, "Overdue"), *((status, words.staff) for status, words in INVOICE_WORDS.items())],
-        )
+        ),
+        Choice("late", "Late for", list(AGE_WORDS.items())),
     ],
     columns=[
         Col(
@@ -185,3 +186,11 @@ def mark_posted(notice_id: int) -> ResponseReturnValue:
     notice = dunning.mark_posted(notice_id=notice_id, actor=current_user)
     flash(f"{notice.number} is noted as posted today.", "ok")
     return redirect(url_for("billing.letters"), 303)
+
+
+@bp.post("/invoices/<int:invoice_id>/remind")
+@requires("notice:remind")
+def remind(invoice_id: int) -> ResponseReturnValue:
+    dunning.remind(invoice_id=invoice_id, actor=current_user)
+    flash("The reminder is on its way to the customer.", "ok")
+    return redirect(url_for("billing.record", invoice_id=invoice_id), 303)

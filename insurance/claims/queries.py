@@ -54,8 +54,8 @@ def _in_sight(actor: Actor, *columns: Any) -> Select:
     )
 
 
-def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
-    """Filed claims for lists; drafts are for whoever writes them."""
+def claim_rows(actor: Actor, *, q: str = "", status: str = "", drafts: bool = False) -> Select:
+    """Claims for lists, filed ones only unless drafts are asked for."""
     statement = _in_sight(
         actor,
         Claim.id,
@@ -71,7 +71,8 @@ def claim_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Policy.number.label("policy_number"),
         Policy.id.label("policy_id"),
     )
-    statement = statement.where(Claim.number.is_not(None))
+    if not drafts:
+        statement = statement.where(Claim.number.is_not(None))
     if q:
         statement = statement.where(
             customers.matches(

@@ -86,7 +86,7 @@ AT_ONCE = {"review", "appeal", "reopen", "close"}
 @bp.get("/claims.csv", endpoint="claim_csv")
 @requires("claim:review")
 def claim_list() -> ResponseReturnValue:
-    return CLAIMS.respond(queries.claim_rows(current_user, **CLAIMS.arguments()))
+    return CLAIMS.respond(queries.claim_rows(current_user, **CLAIMS.arguments()))  # type: ignore[arg-type]
 
 
 @bp.get("/claims/new")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from . import clock
 from .db import INSERT, Base, BigId, db, identity
-from .errors import RuleBroken
+from .errors import Conflict, RuleBroken
 
 M = TypeVar("M")
 
@@ -52,7 +52,10 @@ def once(model: type[M]) -> Callable[[Callable[..., M]], Callable[..., M]]:
                 earlier = db.session.scalars(select(IdempotencyKey).filter_by(key=scoped)).one()
                 if earlier.fingerprint != print_:
                     raise RuleBroken("This form was already sent with other values. Open it again to make another one.")
-                return db.session.get_one(model, earlier.result_id)
+                made = db.session.get(model, earlier.result_id)
+                if made is None:
+                    raise Conflict("What this form made was deleted since. Open it again to make another one.")
+                return made
             row = service(*args, **kwargs)
             db.session.execute(
                 update(IdempotencyKey).where(IdempotencyKey.key == scoped).values(result_id=row.id)  # type: ignore[attr-defined]

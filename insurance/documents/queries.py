@@ -29,22 +29,32 @@ def get_document(id: int, actor: Actor) -> Document:
 
 def own(actor: Actor) -> Sequence[Row]:
     """The newest documents in the actor's sight: for a customer, their own."""
-    return db.session.execute(_rows(actor)).all()
+    return db.session.execute(_newest(actor)).all()
 
 
 def of_policy(number: str, actor: Actor) -> Sequence[Row]:
     """The newest documents of a policy."""
-    return db.session.execute(_rows(actor).where(Document.policy_number == number)).all()
+    return db.session.execute(_newest(actor).where(Document.policy_number == number)).all()
 
 
-def _rows(actor: Actor) -> Select:
+def document_rows(actor: Actor) -> Select:
+    """Documents for lists."""
     return (
-        select(Document.id, Document.kind, Document.number, Document.policy_number, Document.issued_on)
+        select(
+            Document.id,
+            Document.kind,
+            Document.number,
+            Document.customer_id,
+            Document.policy_number,
+            Document.issued_on,
+        )
         .join(Customer, Customer.id == Document.customer_id)
         .where(customers.sight(actor))
-        .order_by(Document.id.desc())
-        .limit(MOST)
     )
+
+
+def _newest(actor: Actor) -> Select:
+    return document_rows(actor).order_by(Document.id.desc()).limit(MOST)
 
 
 def find_file(document_id: int) -> StoredFile | None:

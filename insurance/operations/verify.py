@@ -1,6 +1,7 @@
 """The invariants: what must hold in the data whatever happened, checked by counting again."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from ..billing.models import (
     OpenInvoiceTally,
 )
 from ..claims.models import Claim, ReserveChange
+from ..core import audit
 from ..core.db import APPEND_ONLY, db
 from ..core.numbering import Number
 from ..core.outbox import Mail
@@ -187,7 +189,13 @@ def paid_is_allocated() -> Iterator[str]:
 
 
 def numbers_without_gaps() -> Iterator[str]:
-    """Each series and year has as many records as numbers were given out, whatever letters they begin with."""
+    """Each series and year has as many records as numbers were given out, whatever letters they begin with.
+
+    A quote that was deleted is still in the audit trail.
+    """
+    entry = audit.AuditEntry
+    gone = select(entry.label).where(entry.subject == Policy.__tablename__, entry.action == "delete")
+    deleted = Counter(int(label[4:8]) for label in db.session.scalars(gone))
     for series, model in (
         ("INV", Invoice),
         ("RCT", Receipt),
@@ -200,12 +208,13 @@ def numbers_without_gaps() -> Iterator[str]:
             row.year: row.last for row in db.session.scalars(select(Number).where(Number.series == series))
         }
         year = cast(func.substr(model.number, 5, 4), Integer)
-        used = dict(
-            db.session.execute(select(year, func.count()).where(model.number.is_not(None)).group_by(year)).all()
-        )
+        counted = select(year, func.count()).where(model.number.is_not(None)).group_by(year)
+        used: Counter[Any] = Counter(dict(db.session.execute(counted).all()))
+        if model is Policy:
+            used += deleted
         for at in sorted(given.keys() | used.keys()):
-            if given.get(at, 0) != used.get(at, 0):
-                yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used.get(at, 0)} used"
+            if given.get(at, 0) != used[at]:
+                yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used[at]} used"
 
 
 def claims_within_limits() -> Iterator[str]:
@@ -315,8 +324,12 @@ def database_is_whole() -> Iterator[str]:
             "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\' "
             "GROUP BY tbl_name HAVING count(*) = 2"
         )
+        guards = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name = 'transfers_closed_month'"
     else:
         triggers = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE '%append_only'"
+        guards = "SELECT count(*) FROM pg_trigger WHERE tgname = 'transfers_closed_month'"
+    if not db.session.scalar(text(guards)):
+        yield "closed months can be posted into"
     protected = set(db.session.scalars(text(triggers)))
     for table in sorted(APPEND_ONLY - protected):
         yield f"table {table} can be changed"
@@ -350,6 +363,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "invoices add up": invoices_add_up,
     "credit notes add up": credit_notes_add_up,
     "tallies are what counting gives": tallies_are_right,
+    "the audit chain is whole": audit.breaks,
     "the database is whole": database_is_whole,
     "files are whole": files_are_whole,
 }

@@ -107,6 +107,19 @@ def notice_days(account_ids: Sequence[int], day: date) -> dict[int, int]:
     return {account_id: definition["notice_days"] for account_id, definition in rows if account_id is not None}
 
 
+def terms(policy_ids: Sequence[int]) -> Sequence[Row]:
+    """The terms of some policies that are in sight already, in order, with what their transactions come to."""
+    if not policy_ids:
+        return []
+    term = PolicyTransaction.policy_id, PolicyTransaction.term_start, PolicyTransaction.term_end
+    return db.session.execute(
+        select(*term, PolicyTransaction.currency, func.sum(PolicyTransaction.premium_minor).label("premium_minor"))
+        .where(PolicyTransaction.policy_id.in_(policy_ids))
+        .group_by(*term, PolicyTransaction.currency)
+        .order_by(*term)
+    ).all()
+
+
 def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:
     """How many policies in sight have each status on a day."""
     status = status_on(day)

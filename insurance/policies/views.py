@@ -12,7 +12,7 @@ from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
 from ..core.dates import last_day
-from ..core.errors import RuleBroken
+from ..core.errors import Conflict
 from ..core.money import Money
 from ..customers import queries as customers
 from ..products import queries as products
@@ -145,7 +145,7 @@ def record(policy_id: int) -> ResponseReturnValue:
 def edit(policy_id: int) -> ResponseReturnValue:
     policy = queries.get_policy(policy_id, current_user)
     if policy.status_on(clock.today()) not in (PolicyStatus.QUOTED, PolicyStatus.QUOTE_EXPIRED):
-        raise RuleBroken("Only a quote can be changed like this. What is bound changes by endorsements.")
+        raise Conflict("Only a quote can be changed like this. What is bound changes by endorsements.")
     form = forms.QuoteForm(
         policy_type=policy.policy_type,
         coverage_amount=policy.coverage,

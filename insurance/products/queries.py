@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from ..core.db import db
 from ..core.errors import NotFound, RuleBroken
@@ -29,6 +29,24 @@ def version_on(code: str, on: date) -> ProductVersion:
             raise NotFound("We do not sell such a product.")
         raise RuleBroken("This product is not sold for cover that starts on that day.", "start_date")
     return version
+
+
+def product_rows(day: date) -> Select:
+    """Products with the version of each that is in force on a day."""
+    newer = (
+        select(func.max(ProductVersion.effective_on))
+        .where(
+            ProductVersion.product_id == Product.id,
+            ProductVersion.status == VersionStatus.PUBLISHED,
+            ProductVersion.effective_on <= day,
+        )
+        .correlate(Product)
+        .scalar_subquery()
+    )
+    in_force = (ProductVersion.product_id == Product.id) & (ProductVersion.effective_on == newer)
+    return select(Product.id, Product.code, Product.name, ProductVersion.number, ProductVersion.definition).join(
+        ProductVersion, in_force
+    )
 
 
 def versions() -> list[ProductVersion]:

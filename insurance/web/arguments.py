@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import request
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import IntegerConverter
 
 from ..core.errors import Refusal
 
@@ -11,10 +11,9 @@ LARGEST = 2**63 - 1
 
 
 class IdConverter(IntegerConverter):
-    """A number in a path that a column of 64 bits can hold; there is no record with a larger one."""
+    """A number in a path, of no more digits than a column of 64 bits holds for sure: no record has a larger one."""
 
-    def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=LARGEST)
+    regex = "[0-9]{1,18}"
 
 
 def find_id(name: str) -> int | None:

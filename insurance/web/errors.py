@@ -7,7 +7,9 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from ..api import problems
 from ..core.errors import Refusal
+from . import guard
 
 HEADINGS = {
     400: "We could not read that",
@@ -28,6 +30,14 @@ MESSAGES = {
     413: "Each file may have 10 MB. Send fewer or smaller files at once.",
     500: "Nothing was changed. Try again; if it happens again, call us.",
 }
+PROBLEMS = {
+    400: "The request is not readable.",
+    404: "There is no such address.",
+    405: "The address does not take this method.",
+    413: "The body may have 1 MB.",
+}
+"""What programs are told where an operation has not said it better."""
+SAID_BY_OPERATIONS = {400, 415}
 
 
 def register(app: Flask) -> None:
@@ -38,18 +48,26 @@ def register(app: Flask) -> None:
 
 
 def _refusal(error: Refusal) -> ResponseReturnValue:
+    if guard.is_for_programs():
+        return problems.respond(error.status, error.message, problems.errors_of(error))
     return _page(error.status, error.message)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error
+    if guard.is_for_programs():
+        said = error.description if error.code in SAID_BY_OPERATIONS else None
+        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return problems.respond(error.code, said or PROBLEMS.get(error.code, PROBLEMS[400]), headers=kept)
     message = (error.description if isinstance(error, CSRFError) else None) or MESSAGES.get(error.code, MESSAGES[400])
     return _page(error.code, message)
 
 
 def _fault(error: Exception) -> ResponseReturnValue:
     current_app.logger.exception("fault", exc_info=error)
+    if guard.is_for_programs():
+        return problems.respond(500, MESSAGES[500])
     return _page(500, MESSAGES[500], plain=True)
 
 

@@ -9,11 +9,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
+from ..core.errors import NotSignedIn
 from ..core.permissions import EVERY_PERMISSION, Actor, check_may
 
 V = TypeVar("V", bound=Callable)
 
 PUBLIC = "public"
+API = "/api/"
+"""Where programs ask: there nobody is known by a cookie, and nobody is sent to a page to sign in."""
 STATIC = {"static", "bootstrap.static"}
 
 SECURITY_HEADERS = {
@@ -29,13 +32,13 @@ SECURITY_HEADERS = {
 }
 
 
-def requires(permission: str) -> Callable[[V], V]:
-    """Let only those through whose role has the permission."""
-    if permission not in EVERY_PERMISSION:
-        raise LookupError(f"unknown permission {permission}")
+def requires(*permissions: str) -> Callable[[V], V]:
+    """Let only those through whose role has the permission, or one of them."""
+    if unknown := set(permissions) - EVERY_PERMISSION:
+        raise LookupError(f"unknown permission {', '.join(unknown)}")
 
     def mark(view: V) -> V:
-        view.permission = permission  # type: ignore[attr-defined]
+        view.permissions = permissions  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -43,13 +46,13 @@ def requires(permission: str) -> Callable[[V], V]:
 
 def public(view: V) -> V:
     """Let everybody through."""
-    view.permission = PUBLIC  # type: ignore[attr-defined]
+    view.permissions = (PUBLIC,)  # type: ignore[attr-defined]
     return view
 
 
-def permission_of(app: Flask, endpoint: str) -> str:
-    """What an endpoint asks for; "" if it does not say."""
-    return PUBLIC if endpoint in STATIC else getattr(app.view_functions[endpoint], "permission", "")
+def permissions_of(app: Flask, endpoint: str) -> tuple[str, ...]:
+    """What an endpoint asks for, any one of it; nothing if it does not say."""
+    return (PUBLIC,) if endpoint in STATIC else getattr(app.view_functions[endpoint], "permissions", ())
 
 
 def may_open(actor: Actor, path: str) -> bool:
@@ -58,18 +61,23 @@ def may_open(actor: Actor, path: str) -> bool:
         endpoint, _ = current_app.url_map.bind("").match(path)
     except HTTPException:
         return False
-    permission = permission_of(current_app, endpoint)
-    return permission == PUBLIC or actor.may(permission)
+    permissions = permissions_of(current_app, endpoint)
+    return PUBLIC in permissions or any(map(actor.may, permissions))
 
 
 def is_guarded(endpoint: str | None) -> bool:
     """Whether a page is for those alone who are signed in."""
-    return endpoint is not None and permission_of(current_app, endpoint) not in (PUBLIC, "")
+    return endpoint is not None and not is_for_programs() and PUBLIC not in permissions_of(current_app, endpoint)
+
+
+def is_for_programs() -> bool:
+    """Whether the request is one to the API."""
+    return request.path.startswith(API)
 
 
 def install(app: Flask) -> None:
     """Put the guard before every request. Comes last, when all endpoints are there."""
-    unmarked = sorted(endpoint for endpoint in app.view_functions if not permission_of(app, endpoint))
+    unmarked = sorted(endpoint for endpoint in app.view_functions if not permissions_of(app, endpoint))
     if unmarked:
         raise RuntimeError(f"endpoints without a permission: {', '.join(unmarked)}")
     app.before_request(_check)
@@ -82,13 +90,16 @@ def _check() -> ResponseReturnValue | None:
         abort(400)
     if request.endpoint is None:
         return None
-    permission = permission_of(current_app, request.endpoint)
-    if permission == PUBLIC:
+    permissions = permissions_of(current_app, request.endpoint)
+    if PUBLIC in permissions:
         return None
     if not current_user.is_authenticated:
+        if is_for_programs():
+            raise NotSignedIn("Send a token or an API key: Authorization: Bearer …")
         seen = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("accounts.login", next=seen), 303)
-    check_may(current_user, permission)
+    if not any(map(current_user.may, permissions)):
+        check_may(current_user, permissions[0])
     return None
 
 

@@ -5,13 +5,14 @@ from datetime import date, timedelta
 import pytest
 
 from insurance.billing import queries
-from insurance.billing.domain import PaymentPlan
-from insurance.billing.models import Invoice
-from insurance.billing.services import credit, invoices
+from insurance.billing.domain import AGES, PaymentPlan
+from insurance.billing.models import DunningNotice, Invoice
+from insurance.billing.services import credit, dunning, invoices
 from insurance.core import clock
 from insurance.core.db import db
 from insurance.core.errors import Conflict, IllegalTransition, NotAllowed, RuleBroken, Stale
 from insurance.core.money import Money
+from insurance.core.outbox import Mail
 from insurance.core.permissions import SYSTEM, Role
 from insurance.ledger import queries as ledger
 from insurance.ledger.domain import Account
@@ -155,3 +156,41 @@ def test_a_plan_cannot_change_where_nothing_is_left_to_bill_or_nothing_would_cha
     with pytest.raises(Conflict):
         policies.change_plan(policy_id=factories.quote().id, version=1, plan=PaymentPlan.MONTHLY, actor=admin)
     check_books()
+
+
+# Reminding and ageing
+
+
+def test_a_reminder_by_hand_is_mailed_with_the_invoice_and_moves_no_ladder(admin):
+    invoice = factories.first_invoice(factories.bound_policy())
+    with clock.at(TODAY + timedelta(days=3)):
+        dunning.remind(invoice_id=invoice.id, actor=admin)
+    mail = db.session.query(Mail).filter_by(template="notice_overdue").one()
+    assert (mail.document_id, mail.data["amount"]) == (invoice.document_id, "$2,400.00")
+    assert db.session.query(DunningNotice).count() == 0
+
+
+def test_nobody_is_reminded_of_what_is_paid_or_without_an_address(admin):
+    policy = factories.bound_policy(customer=factories.customer(email=""))
+    invoice = factories.first_invoice(policy)
+    with pytest.raises(RuleBroken, match="address"):
+        dunning.remind(invoice_id=invoice.id, actor=admin)
+    pay(policy, "2400.00")
+    with pytest.raises(Conflict):
+        dunning.remind(invoice_id=invoice.id, actor=admin)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_what_is_overdue_is_told_by_age_to_the_day(app, wide):
+    agent = factories.user(Role.AGENT, wide_sight=wide)
+    customer = factories.customer(agent=agent)
+    factories.bound_policy(customer=customer)
+    for days, age in ((0, None), (1, "30"), (30, "30"), (31, "60"), (60, "60"), (61, "90"), (90, "90"), (91, "more")):
+        late = queries.overdue_by_age(agent, TODAY + timedelta(days=days))
+        assert {word: (part.count, part.amount.minor) for word, part in late.items() if part.count} == (
+            {age: (1, 2400_00)} if age else {}
+        )
+        with clock.at(TODAY + timedelta(days=days)):
+            for word in AGES:
+                found = db.session.execute(queries.invoice_rows(agent, late=word)).all()
+                assert len(found) == (word == age)

@@ -13,6 +13,7 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 
 from insurance.accounts import services as accounts
+from insurance.billing.domain import Step
 from insurance.core import clock, outbox
 from insurance.core.audit import AuditEntry
 from insurance.core.db import add, db, transaction
@@ -41,6 +42,9 @@ DATA = {
     "question": "Where <b>did</b> it happen?",
     "answer": "Look <b>there</b>.",
     "notes": "",
+    "invoice": "INV-2026-000001",
+    "last_day": "30 Jun 2026",
+    "still_due": "16.77 USD",
 }
 
 
@@ -105,7 +109,9 @@ def test_templates_titles_and_orders_agree() -> None:
     files = {path.stem for path in (ROOT / "templates" / "email").glob("*.txt")} - {"_layout"}
     assert files == set(queries.TITLES)
     source = "".join(path.read_text() for path in (ROOT / "insurance").rglob("*.py"))
-    assert set(re.findall(r'(?:enqueue|mail)\(\s*(?:claim, )?"(\w+)"', source)) == files
+    assert set(re.findall(r'(?:enqueue|mail)\(\s*(?:claim, )?"(\w+)"', source)) == files - {
+        f"notice_{step}" for step in Step
+    }
 
 
 def test_link_is_in_the_mail_and_not_in_the_preview(app) -> None:

@@ -176,7 +176,7 @@ def test_a_changed_quote_is_priced_anew_and_a_stale_change_shows_both_values(age
 def test_what_is_bound_has_no_page_to_change_it_like_a_quote(agent, customer, pages) -> None:
     policy = factories.bound_policy(customer=customer)
     refused = pages.get(f"/policies/{policy.id}/edit")
-    assert refused.status_code == 422
+    assert refused.status_code == 409
     assert "changes by endorsements" in refused.text
     assert f'href="/policies/{policy.id}/edit"' not in pages.get(f"/policies/{policy.id}").text
 

@@ -12,7 +12,7 @@ from insurance.billing.models import BillingAccount, Invoice
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db
-from insurance.core.errors import IllegalTransition, NotAllowed, NotFound, RuleBroken, Stale
+from insurance.core.errors import Conflict, IllegalTransition, NotAllowed, NotFound, RuleBroken, Stale
 from insurance.core.money import Money
 from insurance.core.outbox import Mail
 from insurance.core.permissions import Actor, Role
@@ -132,20 +132,23 @@ def test_nobody_quotes_for_a_customer_out_of_their_sight(customer) -> None:
     assert factories.quote(customer=customer, actor=factories.user(Role.AGENT, wide_sight=True)).customer_id
 
 
-def test_customers_neither_quote_nor_bind_nor_change_their_policy(agent) -> None:
+def test_customers_quote_for_themselves_and_bind_and_do_nothing_else_to_their_policy(agent) -> None:
     person = factories.user(Role.CUSTOMER)
     own = factories.customer(agent=agent, user=person)
     quote = factories.quote(customer=own)
     assert queries.get_policy(quote.id, person).id == quote.id
     for act in (
-        lambda: factories.quote(customer=own, actor=person),
-        lambda: services.bind(policy_id=quote.id, actor=person),
         lambda: services.withdraw(policy_id=quote.id, actor=person),
+        lambda: services.delete(policy_id=quote.id, actor=person),
         lambda: services.note(policy_id=quote.id, version=1, text="Mine", actor=person),
         lambda: changed(quote, actor=person),
     ):
         with pytest.raises(NotAllowed):
             act()
+    with pytest.raises(NotFound):
+        factories.quote(customer=factories.customer(agent=agent), actor=person)
+    made = factories.quote(customer=own, actor=person)
+    assert services.bind(policy_id=made.id, actor=person).status is PolicyStatus.ACTIVE
 
 
 def test_the_same_key_is_one_quote_and_with_other_content_is_refused(agent, customer) -> None:
@@ -196,10 +199,10 @@ def test_an_expired_quote_that_is_priced_anew_can_be_bound_again(agent, customer
 
 def test_what_is_bound_or_withdrawn_is_not_changed_like_a_quote(agent, customer) -> None:
     policy = factories.bound_policy(customer=customer)
-    with pytest.raises(RuleBroken, match="Only a quote"):
+    with pytest.raises(Conflict, match="Only a quote"):
         changed(policy, coverage=usd("1.00"), actor=agent)
     withdrawn = services.withdraw(policy_id=factories.quote(customer=customer).id, actor=agent)
-    with pytest.raises(RuleBroken, match="Only a quote"):
+    with pytest.raises(Conflict, match="Only a quote"):
         changed(withdrawn, actor=agent)
     assert queries.get_policy(policy.id, agent).premium == usd("2400.00")
 

@@ -14,19 +14,21 @@ from sqlalchemy import DateTime, select
 from werkzeug.routing import Rule
 
 from insurance.accounts import services as accounts
+from insurance.accounts import tokens
 from insurance.billing.domain import PaymentPlan
 from insurance.claims import queries as claim_queries
 from insurance.claims import services as claims
 from insurance.core.db import Base, Instant, db
 from insurance.core.errors import NotAllowed, NotFound
-from insurance.core.permissions import Role
+from insurance.core.permissions import Actor, Role
 from insurance.customers import services as customers
 from insurance.messages import services as messages
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
 from insurance.policies import services as policies
 from insurance.portal.views.claims import STEPS
-from insurance.web.guard import PUBLIC, permission_of
+from insurance.web.guard import API, PUBLIC, permissions_of
+from tests import factories
 from tests import world as worlds
 from tests.conftest import TODAY
 from tests.world import World, photo, usd
@@ -42,10 +44,19 @@ CLAIMS = {
     "claims.appeal": "rejected",
     "claims.close": "paid",
     "claims.reopen": "paid",
+    "api.edit_claim": "draft",
+    "api.submit_claim": "draft",
 }
 """The claim whose state an act asks for; any other page gets the pending one."""
-QUOTES = {"policies.edit", "policies.bind", "policies.withdraw"}
-"""Pages that are about a quote."""
+QUOTES = {
+    "policies.edit",
+    "policies.bind",
+    "policies.withdraw",
+    "api.bind_policy",
+    "api.withdraw_policy",
+    "api.edit_policy",
+}
+"""What is about a quote."""
 ASKED = {
     "policies.new_cover": "customer",
     "claims.new": "policy",
@@ -55,8 +66,21 @@ ASKED = {
 """What a page needs after the question mark."""
 UNSIGNED = {"payments.stripe"}
 """Doors that open to no browser, whoever sits at it: what comes there is signed."""
-OWNED = {"customer_id", "policy_id", "claim_id", "invoice_id", "payment_id", "document_id", "file_id", "account_id"}
+OWNED = {
+    "customer_id",
+    "policy_id",
+    "claim_id",
+    "invoice_id",
+    "payment_id",
+    "document_id",
+    "file_id",
+    "notice_id",
+    "receipt_id",
+    "account_id",
+}
 """Ids of records that lie in somebody's sight, or not."""
+OWN = {"accounts.end_session", "accounts.revoke_key"}
+"""Pages about what is a user's alone."""
 SEES = {"customer A", "agent A", "admin"}
 """In whose sight A's records are."""
 
@@ -73,9 +97,14 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "account_id": [a.account_id],
         "suspense_id": [world.suspense_id],
         "method": ["cash"],
+        "notice_id": [a.notice_id],
         "document_id": [a.document_id],
         "file_id": [a.file_id],
         "session_id": [a.session_id],
+        "key_id": [a.key_id],
+        "receipt_id": [a.receipt_id],
+        "code": ["standard"],
+        "rest": ["1"],
         "user_id": [a.person.id],
         "mail_id": [world.mail_id],
         "entry_id": [world.entry_id],
@@ -113,22 +142,22 @@ def addresses(rule: Rule, world: World) -> list[str]:
 
 def expected(app: Flask, rule: Rule, who: str, world: World) -> int:
     """The status that keeps somebody out; 0 if they get in."""
-    permission = permission_of(app, rule.endpoint)
-    if permission == PUBLIC:
+    permissions = permissions_of(app, rule.endpoint)
+    if PUBLIC in permissions:
         return 400 if rule.endpoint in UNSIGNED else 0
     if who == "anonymous":
-        return 303
-    if not world.actors[who].may(permission):
+        return 401 if rule.rule.startswith(API) else 303
+    if not any(map(world.actors[who].may, permissions)):
         return 403
-    if rule.endpoint == "accounts.end_session":
+    if rule.endpoint in OWN:
         return 0 if who == "customer A" else 404
     owned = OWNED & rule.arguments or rule.endpoint in ASKED
     return 404 if owned and who not in SEES else 0
 
 
-def cells(app: Flask, who: str, world: World) -> Iterator[tuple[str, str, str, int]]:
-    """Method, address, endpoint and the status that keeps somebody out, 0 for none."""
-    rules = [rule for rule in app.url_map.iter_rules() if not rule.build_only]
+def cells(app: Flask, who: str, world: World, *, api: bool = False) -> Iterator[tuple[str, str, str, int]]:
+    """Method, address, endpoint and the status that keeps somebody out, 0 for none; of the pages, or of the API."""
+    rules = [rule for rule in app.url_map.iter_rules() if not rule.build_only and rule.rule.startswith(API) == api]
     offered: dict[str, set[str]] = {}
     for rule in rules:
         offered.setdefault(rule.rule, set()).update(rule.methods or ())
@@ -221,6 +250,55 @@ def test_what_staff_note_about_a_policy_is_on_no_page_of_a_customer(app, world) 
     assert worlds.NOTE in everybody["agent A"].get(f"/policies/{world.a.policy_id}").text
 
 
+# The API
+
+
+def program(app: Flask, actor: Actor | None) -> FlaskClient:
+    """A program that has signed in, or has not; it carries a browser's cookie too, which must count for nothing."""
+    client = app.test_client()
+    if actor:
+        assert actor.id
+        factories.signed_in(client, actor)
+        access = tokens.open_session(actor.id, address="127.0.0.1", program="test").access
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {access}"
+    return client
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_each_operation_is_for_whom_it_should_be_and_whoever_is_kept_out_changes_nothing(app, world, who) -> None:
+    client = program(app, world.actors.get(who))
+    every = list(cells(app, who, world, api=True))
+    wrong = []
+    with worlds.snapshot() as before:
+        for method, address, endpoint, status in every:
+            if not status:
+                continue
+            answer = client.open(address, method=method)
+            said = answer.mimetype == "application/problem+json" or method == "HEAD"
+            if answer.status_code != status or not said:
+                wrong.append(f"{method} {address} ({endpoint}): {answer.status_code}, not {status}")
+        assert before.changed() == []
+        for method, address, endpoint, status in every:
+            if status:
+                continue
+            answer = client.open(address, method=method)
+            if answer.status_code >= 400 and answer.status_code not in (409, 422):
+                wrong.append(f"{method} {address} ({endpoint}): {answer.status_code}, but {who} may")
+            if method in ("GET", "HEAD") or answer.status_code >= 400:
+                assert before.changed() == [], f"{method} {address} ({answer.status_code})"
+            before.restore()
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.sqlite_only
+def test_no_cookie_opens_the_api(app, world) -> None:
+    browser = worlds.browsers(world)["admin"]
+    for method, address, endpoint, status in cells(app, "anonymous", world, api=True):
+        if status == 401:
+            assert browser.open(address, method=method).status_code == 401, endpoint
+
+
 # Ids that are not in the path
 
 
@@ -296,7 +374,21 @@ def test_a_file_is_found_by_its_own_claim_alone(world) -> None:
 
 def facts() -> dict[str, list[tuple]]:
     """All rows, but for instants and what is drawn by chance."""
-    chance = {"token", "token_hash", "key", "path", "sha256", "size", "password_hash", "request_id", "message_id"}
+    chance = {
+        "token",
+        "token_hash",
+        "key",
+        "key_hash",
+        "beginning",
+        "path",
+        "sha256",
+        "size",
+        "password_hash",
+        "request_id",
+        "message_id",
+        "hash",
+        "previous_hash",
+    }
     held = {}
     with db.engine.connect() as connection:
         for table in Base.metadata.sorted_tables:
@@ -352,6 +444,8 @@ def refusals(world: World) -> dict[str, list[Any]]:
         lambda actor: claims.choose_policy(claim_id=claim["draft"], policy_id=a.policy_id, actor=actor),
         lambda actor: claims.attach(claim_id=claim["pending"], files=[photo()], actor=actor),
         lambda actor: claims.detach(claim_id=claim["draft"], file_id=a.draft_file_id, actor=actor),
+        lambda actor: policies.quote(customer_id=a.customer_id, actor=actor, **facts),
+        lambda actor: policies.bind(policy_id=a.quote_id, plan=PaymentPlan.ANNUAL, actor=actor),
         lambda actor: claims.submit(claim_id=claim["draft"], actor=actor),
         lambda actor: claims.answer(claim_id=claim["waiting"], text="!", actor=actor),
         lambda actor: claims.withdraw(claim_id=claim["pending"], actor=actor),
@@ -362,10 +456,11 @@ def refusals(world: World) -> dict[str, list[Any]]:
         lambda actor: customers.set_active(customer_id=a.customer_id, active=False, actor=actor),
         lambda actor: customers.delete(customer_id=a.customer_id, actor=actor),
         lambda actor: customers.invite(customer_id=a.customer_id, actor=actor),
-        lambda actor: policies.quote(customer_id=a.customer_id, actor=actor, **facts),
         lambda actor: policies.edit(policy_id=a.quote_id, version=1, last_day_on=None, actor=actor, **facts),
-        lambda actor: policies.bind(policy_id=a.quote_id, plan=PaymentPlan.ANNUAL, actor=actor),
         lambda actor: policies.withdraw(policy_id=a.quote_id, actor=actor),
+        lambda actor: policies.delete(policy_id=a.quote_id, actor=actor),
+        lambda actor: claims.delete(claim_id=claim["draft"], actor=actor),
+        lambda actor: payments.delete(payment_id=a.payment_id, actor=actor),
         lambda actor: policies.note(policy_id=a.policy_id, version=1, text="!", actor=actor),
         lambda actor: payments.record(
             account_id=a.account_id, amount=usd("1.00"), method=PaymentMethod.CASH, actor=actor

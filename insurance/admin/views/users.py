@@ -7,6 +7,7 @@ from flask_login import current_user
 from ...accounts import forms as account_forms
 from ...accounts import queries as accounts
 from ...accounts import services as account_services
+from ...accounts import tokens
 from ...accounts.models import User
 from ...core.money import Money
 from ...core.permissions import Role
@@ -75,6 +76,7 @@ def user(user_id: int) -> ResponseReturnValue:
         authority=Money(record.authority_minor, _currency()),
         entries=queries.audit_of("users", user_id),
         sessions=accounts.sessions_of(record.actor()),
+        keys=accounts.keys_of(user_id),
         form=account_forms.ActForm(),
     )
 
@@ -115,6 +117,14 @@ def reset_user(user_id: int) -> ResponseReturnValue:
 def end_session(user_id: int, session_id: int) -> ResponseReturnValue:
     account_services.end_session_of(user_id=user_id, session_id=session_id, actor=current_user)
     flash("That browser is signed out.", "ok")
+    return redirect(url_for("admin.user", user_id=user_id), 303)
+
+
+@bp.post("/users/<int:user_id>/keys/<int:key_id>/revoke")
+@requires("user:edit")
+def revoke_key(user_id: int, key_id: int) -> ResponseReturnValue:
+    tokens.revoke_key(key_id=key_id, user_id=user_id, actor=current_user)
+    flash("The key is revoked: no program gets in with it any more.", "ok")
     return redirect(url_for("admin.user", user_id=user_id), 303)
 
 

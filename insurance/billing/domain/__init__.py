@@ -1,6 +1,6 @@
 """The rules of billing: what is owed and when, and what follows when it is not paid."""
 
-from .dunning import STEP_WORDS, Ladder, Step, lapse_on, next_step
+from .dunning import AGE_WORDS, AGES, STEP_WORDS, Ladder, Step, lapse_on, next_step
 from .invoices import (
     BILLED_DAYS_AHEAD,
     DISBURSEMENT_LIFECYCLE,
@@ -24,6 +24,8 @@ from .invoices import (
 )
 
 __all__ = [
+    "AGES",
+    "AGE_WORDS",
     "BILLED_DAYS_AHEAD",
     "DISBURSEMENT_LIFECYCLE",
     "DISBURSEMENT_WORDS",

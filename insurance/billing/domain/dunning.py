@@ -25,6 +25,11 @@ STEP_WORDS = {
 }
 
 
+AGES = {"30": (1, 30), "60": (31, 60), "90": (61, 90), "more": (91, 36500)}
+"""How many days an invoice can be late, first and last, by the word that asks for them."""
+AGE_WORDS = {"30": "1 to 30 days", "60": "31 to 60 days", "90": "61 to 90 days", "more": "More than 90 days"}
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """On which day each notice is due, counted from the day on which the invoice was; `grace` ends the cover."""

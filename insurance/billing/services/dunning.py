@@ -84,7 +84,7 @@ def _document(
             "amount": amount.in_words,
             "last_day": in_words(last_day(notice.lapse_on)) if notice.lapse_on else "",
             "ends_on": in_words(notice.lapse_on) if notice.lapse_on else "",
-            "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
+            "pay_url": _pay_url(invoice),
         },
     )
 
@@ -100,6 +100,39 @@ def _mail(notice: DunningNotice, document: Document, customer: Customer) -> None
             number=notice.number,
             **{key: document.data[key] for key in keys},
         )
+
+
+@transactional
+def remind(*, invoice_id: int, actor: Actor) -> Invoice:
+    """Mail what is open on an invoice to the customer again, with the invoice; the ladder is not moved by it."""
+    check_may(actor, "notice:remind")
+    invoice, account = queries.get_invoice(invoice_id, actor)
+    lock(BillingAccount, account.id)
+    invoice = lock(Invoice, invoice.id)
+    customer = db.session.get_one(Customer, account.customer_id)
+    if not invoice.open:
+        raise Conflict("Nothing is open on this invoice.")
+    if not customer.email:
+        raise RuleBroken("No e-mail address of this customer is entered. Call, or send the PDF by post.")
+    outbox.enqueue(
+        f"notice_{Step.OVERDUE if invoice.due_on < clock.today() else Step.REMINDER}",
+        to=customer.email,
+        document_id=invoice.document_id,
+        name=customer.name,
+        number=invoice.number,
+        invoice=invoice.number,
+        policy_number=account.policy_number,
+        amount=invoice.open.in_words,
+        due_on=in_words(invoice.due_on),
+        last_day="",
+        pay_url=_pay_url(invoice),
+    )
+    audit.record("remind", invoice, label=invoice.number, actor=actor, amount=invoice.open)
+    return invoice
+
+
+def _pay_url(invoice: Invoice) -> str:
+    return f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}"
 
 
 @transactional

@@ -58,8 +58,9 @@ def answer(*, claim_id: int, text: str, files: Sequence[documents.File] = (), ac
 
 
 @transactional
-def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = None, actor: Actor) -> Claim:
-    """Approve an amount, within the cover that is left and the actor's authority, and order its payout.
+def approve(*, claim_id: int, amount: Money | None, notes: str, version: int | None = None, actor: Actor) -> Claim:
+    """Approve an amount, or all that may be paid, within the cover that is left and the actor's authority, and order
+    its payout.
 
     What is left of the coverage is settled under the policy's lock. `notes` are the reason; the customer reads them.
     """
@@ -68,9 +69,10 @@ def approve(*, claim_id: int, amount: Money, notes: str, version: int | None = N
     check_not_party(claim, actor)
     check_version(claim, version)
     CLAIM_LIFECYCLE.next(claim.status, "approve")
-    left = check_cover(claim, policy, amount, "amount")
+    left = check_cover(claim, policy, amount or Money.zero(claim.currency), "amount")
     coverage = queries.get_coverage(claim.id)
     most = queries.payable_now(claim, coverage, left).amount
+    amount = most if amount is None else amount
     check_approval(amount, claimed=claim.claimed, approved=claim.approved, most=most)
     check_authority(claim.approved + amount, actor.authority_minor)
     _check_reason(notes)

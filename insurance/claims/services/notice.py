@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from sqlalchemy import delete as delete_rows
+
 from ...core import audit, clock, numbering
 from ...core.db import add, check_version, db, lock, transactional
 from ...core.errors import Conflict, RuleBroken
@@ -70,9 +72,10 @@ def choose_policy(*, claim_id: int, policy_id: int, actor: Actor) -> Claim:
 
 
 @transactional
-def save(*, claim_id: int, actor: Actor, **facts: Any) -> Claim:
+def save(*, claim_id: int, version: int | None = None, actor: Actor, **facts: Any) -> Claim:
     """Keep some of the FACTS of a draft; `claimed` is Money."""
     claim = draft(claim_id, actor)
+    check_version(claim, version)
     _set_facts(claim, facts, "save", actor)
     return claim
 
@@ -120,6 +123,25 @@ def submit(*, claim_id: int, actor: Actor) -> Claim:
 
 
 @transactional
+def delete(*, claim_id: int, actor: Actor) -> None:
+    """Delete a draft. Its files are kept."""
+    check_may(actor, "claim:delete")
+    claim = lock(Claim, queries.get_claim(claim_id, actor).id)
+    if claim.status is not ClaimStatus.DRAFT:
+        raise Conflict("This claim was filed, and must be kept. Withdraw it, or close it.")
+    audit.record("delete", claim, label=label(claim), actor=actor, before={"policy_id": claim.policy_id})
+    db.session.execute(delete_rows(Attachment).where(Attachment.claim_id == claim.id))
+    db.session.delete(claim)
+
+
+@transactional
+def start_with_facts(*, policy_id: int, actor: Actor, **facts: Any) -> Claim:
+    """Begin a claim as a draft in which some of the FACTS stand already."""
+    claim = start(policy_id=policy_id, actor=actor)
+    return save(claim_id=claim.id, **facts, actor=actor)
+
+
+@transactional
 @once(Claim)
 def file(
     *,
@@ -128,21 +150,15 @@ def file(
     cause: str,
     description: str,
     claimed: Money,
-    payee_name: str,
+    payee_name: str | None = None,
     files: Sequence[documents.File] = (),
     actor: Actor,
 ) -> Claim:
-    """The whole notice at once: all of it is filed, or nothing is kept."""
-    claim = start(policy_id=policy_id, actor=actor)
-    save(
-        claim_id=claim.id,
-        loss_on=loss_on,
-        cause=cause,
-        description=description,
-        claimed=claimed,
-        payee_name=payee_name,
-        actor=actor,
-    )
+    """The whole notice at once: all of it is filed, or nothing is kept. The policyholder is paid if nobody is named."""
+    facts = {"loss_on": loss_on, "cause": cause, "description": description, "claimed": claimed}
+    if payee_name is not None:
+        facts["payee_name"] = payee_name
+    claim = start_with_facts(policy_id=policy_id, **facts, actor=actor)
     attach(claim_id=claim.id, files=files, actor=actor)
     return submit(claim_id=claim.id, actor=actor)
 

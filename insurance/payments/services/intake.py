@@ -8,7 +8,7 @@ from ...billing.models import BillingAccount
 from ...core import audit, clock, numbering, outbox
 from ...core.dates import in_words
 from ...core.db import add, check_version, db, lock, transactional
-from ...core.errors import NotFound, RuleBroken
+from ...core.errors import Conflict, NotFound, RuleBroken
 from ...core.idempotency import once
 from ...core.money import Money
 from ...core.permissions import SYSTEM, Actor, check_may
@@ -75,6 +75,21 @@ def edit(*, payment_id: int, version: int, reference: str, note: str, actor: Act
         "edit", payment, label=account.policy_number, actor=actor, before=before, reference=reference, note=note
     )
     return payment
+
+
+@transactional
+def delete(*, payment_id: int, actor: Actor) -> None:
+    """Delete a payment that was begun and never made; what has moved money stays."""
+    check_may(actor, "payment:delete")
+    found, account, _ = queries.get_payment(payment_id, actor)
+    lock(BillingAccount, account.id)
+    payment = lock(Payment, found.id)
+    if payment.checkout_id:
+        raise Conflict("Its page is open at the gateway, where it may still be paid. Cancel it instead.")
+    if payment.status is not PaymentStatus.CREATED:
+        raise Conflict("This payment is more than begun, and must be kept. If it was made, refund it.")
+    audit.record("delete", payment, label=account.policy_number, actor=actor, before={"amount": payment.amount})
+    db.session.delete(payment)
 
 
 @transactional

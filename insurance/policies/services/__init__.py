@@ -2,11 +2,11 @@
 
 from .calendar import follow_calendar
 from .lapse import lapse_unpaid
-from .new_business import bind, edit, instalments, price, quote, withdraw
+from .new_business import bind, delete, edit, instalments, price, quote, withdraw
 from .plan import change_plan, preview_plan
 from .record import note
 
 __all__ = [
-    "bind", "change_plan", "edit", "follow_calendar", "instalments", "lapse_unpaid", "note", "preview_plan", "price",
-    "quote", "withdraw",
+    "bind", "change_plan", "delete", "edit", "follow_calendar", "instalments", "lapse_unpaid", "note", "preview_plan",
+    "price", "quote", "withdraw",
 ]  # fmt: skip

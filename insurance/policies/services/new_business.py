@@ -8,7 +8,7 @@ from ...billing.services import invoices as billing
 from ...core import audit, clock, numbering
 from ...core.dates import add_months, day_after
 from ...core.db import add, check_version, db, lock, transactional
-from ...core.errors import RuleBroken
+from ...core.errors import Conflict, RuleBroken
 from ...core.idempotency import once
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
@@ -54,7 +54,7 @@ def quote(
     actor: Actor,
 ) -> Policy:
     """Make a quote; the premium and its worksheet are kept with it. `last_day_on` is the last day of cover."""
-    check_may(actor, "policy:quote")
+    check_may(actor, "policy:quote" if actor.is_staff else "policy:quote_own")
     customer = _active_customer(customer_id, actor)
     policy = Policy(customer_id=customer.id, created_at=clock.now(), created_by_id=actor.id)
     version = products.version_on(product, start_on)
@@ -81,6 +81,7 @@ def edit(
     coverage: Money,
     start_on: date,
     last_day_on: date | None = None,
+    answers: dict[str, Any] | None = None,
     actor: Actor,
 ) -> Policy:
     """Change a quote; it is priced anew. What is bound changes only by transactions."""
@@ -88,12 +89,13 @@ def edit(
     policy = lock(Policy, queries.get_policy(policy_id, actor).id)
     check_version(policy, version)
     if policy.status_on(clock.today()) not in (PolicyStatus.QUOTED, PolicyStatus.QUOTE_EXPIRED):
-        raise RuleBroken("Only a quote can be changed like this.")
+        raise Conflict("Only a quote can be changed like this.")
     before = {"premium": policy.premium, "coverage": policy.coverage, "start_on": policy.start_on}
     product = db.session.get_one(Product, products.get_version(policy.product_version_id).product_id)
     customer = customers.get_customer(policy.customer_id, actor)
     newest = products.version_on(product.code, start_on)
-    _rate(policy, customer, newest, policy_type, coverage, start_on, last_day_on, {})
+    given = policy.answers if answers is None else answers
+    _rate(policy, customer, newest, policy_type, coverage, start_on, last_day_on, given)
     policy.status = PolicyStatus.QUOTED
     policy.version += 1
     audit.record(
@@ -136,7 +138,7 @@ def _rate(
 @transactional
 def bind(*, policy_id: int, plan: PaymentPlan = PaymentPlan.ANNUAL, version: int | None = None, actor: Actor) -> Policy:
     """Turn a quote into cover: the first transaction, the billing account, the instalments and the first invoice."""
-    check_may(actor, "policy:bind")
+    check_may(actor, "policy:bind" if actor.is_staff else "policy:bind_own")
     policy = lock(Policy, queries.get_policy(policy_id, actor).id)
     check_version(policy, version)
     today = clock.today()
@@ -198,3 +200,14 @@ def withdraw(*, policy_id: int, actor: Actor) -> Policy:
     move(policy, "withdraw")
     audit.record("withdraw", policy, label=policy.number, actor=actor)
     return policy
+
+
+@transactional
+def delete(*, policy_id: int, actor: Actor) -> None:
+    """Delete what was never bound; the audit trail keeps its number."""
+    check_may(actor, "policy:delete")
+    policy = lock(Policy, queries.get_policy(policy_id, actor).id)
+    if policy.bound_at:
+        raise Conflict("This policy has been bound, and what it covered must be kept. Cancel it instead.")
+    audit.record("delete", policy, label=policy.number, actor=actor, before={"premium": policy.premium})
+    db.session.delete(policy)

@@ -8,6 +8,22 @@ from email_validator import EmailNotValidError, validate_email
 from .field import SURROGATE, Input
 
 
+def plain_address(text: str) -> str | None:
+    """One e-mail address in lower case and ASCII; none if it is not exactly one."""
+    try:
+        address = validate_email(text, check_deliverability=False, allow_smtputf8=False).ascii_email
+    except EmailNotValidError:
+        return None
+    return address and address.lower()
+
+
+def is_phone_number(text: str) -> bool:
+    """Whether somebody could dial this, as people write it."""
+    number, _, extension = re.sub(r" *(?:x|ext\.?) *(?=[0-9]+$)", "x", text).partition("x")
+    written_so = re.fullmatch(r"\+?[0-9 ().\-/]+", number) and re.fullmatch("[0-9]{0,6}", extension)
+    return bool(written_so) and 6 <= len(re.findall("[0-9]", number)) <= 15
+
+
 class TextField(Input):
     """One line of text."""
 
@@ -39,13 +55,10 @@ class EmailField(TextField):
 
     def parse(self, text: str) -> str:
         """Refuse what is not exactly one address; whether it receives mail is not asked."""
-        try:
-            address = validate_email(text, check_deliverability=False, allow_smtputf8=False).ascii_email
-        except EmailNotValidError:
-            address = None
+        address = plain_address(text)
         if not address:
             raise ValueError(f"{self.noun} must be one address like name@example.com")
-        return address.lower()
+        return address
 
 
 class PasswordField(Input):
@@ -82,8 +95,6 @@ class TelField(TextField):
 
     def parse(self, text: str) -> str:
         """Refuse what nobody could dial."""
-        number, _, extension = re.sub(r" *(?:x|ext\.?) *(?=[0-9]+$)", "x", text).partition("x")
-        written_so = re.fullmatch(r"\+?[0-9 ().\-/]+", number) and re.fullmatch("[0-9]{0,6}", extension)
-        if not written_so or not 6 <= len(re.findall("[0-9]", number)) <= 15:
+        if not is_phone_number(text):
             raise ValueError(f"{self.noun} must be a phone number like +1 800 555 0142")
         return text
