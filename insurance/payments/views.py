@@ -74,7 +74,7 @@ PAYMENTS = ListPage(
 @bp.get("/payments.csv", endpoint="payment_csv")
 @requires("payment:record")
 def payment_list() -> ResponseReturnValue:
-    return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()))
+    return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()), template="payments/list.html")
 
 
 @bp.get("/payments/new")
