@@ -74,7 +74,7 @@ PAYMENTS = ListPage(
 @bp.get("/payments.csv", endpoint="payment_csv")
 @requires("payment:record")
 def payment_list() -> ResponseReturnValue:
-    return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()))
+    return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()), template="payments/list.html")
 
 
 @bp.get("/payments/new")
@@ -425,21 +425,6 @@ def stripe() -> ResponseReturnValue:
         abort(400)
     gateway.receive(event)
     return "", 200
-
-
-@bp.get("/payments/checkout/<token>")
-@bp.post("/payments/checkout/<token>")
-@public
-def checkout(token: str) -> ResponseReturnValue:
-    """Where a payment that a program began goes on: whoever has the address may pay."""
-    payment = queries.find_by_token(token)
-    if payment is None:
-        raise NotFound("We cannot find that payment.")
-    form = forms.GatewayForm()
-    if form.validate_on_submit():
-        with form.refusals():
-            return redirect(gateway.open_page(payment), 303)
-    return form.page("payments/checkout.html", payment=payment)
 
 
 @bp.get("/payments/test-gateway/<token>")

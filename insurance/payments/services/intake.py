@@ -84,6 +84,8 @@ def delete(*, payment_id: int, actor: Actor) -> None:
     found, account, _ = queries.get_payment(payment_id, actor)
     lock(BillingAccount, account.id)
     payment = lock(Payment, found.id)
+    if payment.checkout_id:
+        raise Conflict("Its page is open at the gateway, where it may still be paid. Cancel it instead.")
     if payment.status is not PaymentStatus.CREATED:
         raise Conflict("This payment is more than begun, and must be kept. If it was made, refund it.")
     audit.record("delete", payment, label=account.policy_number, actor=actor, before={"amount": payment.amount})

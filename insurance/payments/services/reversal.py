@@ -28,6 +28,7 @@ def return_(*, payment_id: int, version: int, reason: str, actor: Actor) -> Paym
     Where a part was paid back to the customer already this is refused: what they owe then is a matter for people.
     """
     payment, account = _locked(payment_id, version, "payment:return", actor)
+    PAYMENT_LIFECYCLE.next(payment.status, "return")
     if payment.method in (PaymentMethod.CARD, PaymentMethod.CASH):
         raise Conflict(f"{METHOD_WORDS[payment.method]} is not returned by a bank.")
     if payment.refunded_minor:
