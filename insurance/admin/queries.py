@@ -30,7 +30,7 @@ SUBJECTS = {
     "invoices": "Invoice",
     "payments": "Payment",
     "claims": "Claim",
-    "disbursements": "Payout",
+    "disbursements": "Disbursement",
     "feedback": "Feedback",
     "billing_accounts": "Billing account",
     "outbox": "Mail",

@@ -18,7 +18,18 @@ from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import AGES, INVOICE_WORDS, OVERDUE_WORDS, DisbursementKind, DisbursementStatus, InvoiceStatus, ItemKind, Ladder, Step, is_overdue
+from .domain import (
+    AGES,
+    INVOICE_WORDS,
+    OVERDUE_WORDS,
+    DisbursementKind,
+    DisbursementStatus,
+    InvoiceStatus,
+    ItemKind,
+    Ladder,
+    Step,
+    is_overdue,
+)
 from .models import (
     OPEN,
     OPEN_MINOR,
@@ -462,20 +473,24 @@ def accounts_to_lapse(on: date) -> Sequence[int]:
 
 def disbursement_rows(*, q: str = "", status: str = "", kind: str = "") -> Select:
     """Orders to pay money out, for the list of those who send it."""
-    statement = select(
-        Disbursement.id,
-        Disbursement.kind,
-        Disbursement.reason,
-        Disbursement.payee_name,
-        Disbursement.account_number,
-        Disbursement.customer_id,
-        Disbursement.amount_minor,
-        Disbursement.currency,
-        Disbursement.status,
-        Disbursement.requested_at,
-        Customer.name.label("customer_name"),
-        User.name.label("maker_name"),
-    ).join(Customer, Customer.id == Disbursement.customer_id).join(User, User.id == Disbursement.maker_id)
+    statement = (
+        select(
+            Disbursement.id,
+            Disbursement.kind,
+            Disbursement.reason,
+            Disbursement.payee_name,
+            Disbursement.account_number,
+            Disbursement.customer_id,
+            Disbursement.amount_minor,
+            Disbursement.currency,
+            Disbursement.status,
+            Disbursement.requested_at,
+            Customer.name.label("customer_name"),
+            User.name.label("maker_name"),
+        )
+        .join(Customer, Customer.id == Disbursement.customer_id)
+        .join(User, User.id == Disbursement.maker_id)
+    )
     if q:
         statement = statement.where(
             customers.matches(

@@ -351,9 +351,7 @@ def payouts(claim_id: int) -> Sequence[Disbursement]:
 def get_claim_of_payout(disbursement_id: int) -> Claim:
     """The claim that an order pays out; for those who may send money out, who see every claim."""
     claim = db.session.scalar(
-        select(Claim)
-        .join(Payout, Payout.claim_id == Claim.id)
-        .where(Payout.disbursement_id == disbursement_id)
+        select(Claim).join(Payout, Payout.claim_id == Claim.id).where(Payout.disbursement_id == disbursement_id)
     )
     if claim is None:
         raise NotFound("We cannot find that payout.")

@@ -66,7 +66,13 @@ def request(
     if amount.minor <= limit:
         _approve(order, actor)
     audit.record(
-        "request", order, label=reason, actor=actor, amount=amount, payee_name=payee_name, account=masked(account_number)
+        "request",
+        order,
+        label=reason,
+        actor=actor,
+        amount=amount,
+        payee_name=payee_name,
+        account=masked(account_number),
     )
     return order
 
