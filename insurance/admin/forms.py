@@ -1,6 +1,8 @@
 """What admins send from pages of their own."""
 
+from ..core import clock
 from ..web.forms import (
+    DateField,
     EmailField,
     Form,
     HiddenField,
@@ -79,3 +81,28 @@ class ReopenForm(CloseForm):
     """Why a closed month is opened again."""
 
     reason = TextField("Reason", hint="The audit trail keeps it.", max=200)
+
+
+class ActForm(Form):
+    """A button that changes something."""
+
+
+class EndForm(Form):
+    """Why a disbursement ends here."""
+
+    reason = TextField("Reason", hint="Staff only. The audit trail keeps it.", max=200)
+
+
+class SendForm(Form):
+    """When money left or arrived, and how the bank calls it."""
+
+    on = DateField("Day", past=True, default=clock.today)
+    reference = TextField("Reference", hint="The bank's, or the cheque's number", max=100, optional=True)
+
+
+class PayeeForm(Form):
+    """Whom to pay, and where."""
+
+    payee_name = TextField("Payee", hint="As the bank knows them", max=70)
+    account_number = TextField("IBAN or account number", max=50)
+    bic = TextField("BIC", hint="Needed for most accounts without an IBAN", max=11, optional=True)

@@ -35,7 +35,7 @@ SUBJECTS = {
     "suspense_items": "Suspense item",
     "autopays": "Autopay",
     "claims": "Claim",
-    "disbursements": "Payout",
+    "disbursements": "Disbursement",
     "feedback": "Feedback",
     "billing_accounts": "Billing account",
     "outbox": "Mail",

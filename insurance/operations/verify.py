@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Integer, String, and_, cast, exists, func, select, text
+from sqlalchemy.orm import aliased
 
 from ..billing.domain import InvoiceStatus
 from ..billing.models import (
@@ -24,7 +25,7 @@ from ..billing.models import (
     InvoiceLine,
     OpenInvoiceTally,
 )
-from ..claims.models import Claim, ReserveChange
+from ..claims.models import Claim, Payout, ReserveChange
 from ..core import audit
 from ..core.db import APPEND_ONLY, db
 from ..core.numbering import Number
@@ -36,7 +37,7 @@ from ..ledger import queries as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from ..ledger.models import Transfer
 from ..payments.domain import LIVE, PaymentMethod, PaymentStatus, SuspenseStatus
-from ..payments.models import Allocation, Payment, Receipt, SuspenseItem
+from ..payments.models import Allocation, Payment, Receipt, RefundPart, SuspenseItem
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
 
 
@@ -98,6 +99,41 @@ def control_accounts() -> Iterator[str]:
         .group_by(Invoice.account_id)
     )
     yield from _differences("written off for account", ledger.balances(Account.BAD_DEBT), lost)
+
+
+def payables_are_orders() -> Iterator[str]:
+    """What is payable is what was ordered and has not left, or came back and is not ordered anew."""
+    later = aliased(Disbursement)
+    owed = (
+        select(Disbursement.id)
+        .outerjoin(later, later.replaces_id == Disbursement.id)
+        .where(Disbursement.status.in_(("requested", "approved", "returned", "cancelled")), later.id.is_(None))
+    )
+    refunds = _sums(
+        select(Disbursement.account_id, func.sum(Disbursement.amount_minor))
+        .where(Disbursement.id.in_(owed), Disbursement.kind == "refund", Disbursement.status != "cancelled")
+        .group_by(Disbursement.account_id)
+    )
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.REFUNDS_PAYABLE).items()}
+    yield from _differences("refunds payable of account", in_books, refunds)
+    payouts = _sums(
+        select(Payout.claim_id, func.sum(Disbursement.amount_minor))
+        .join(Disbursement, Disbursement.id == Payout.disbursement_id)
+        .where(Disbursement.id.in_(owed))
+        .group_by(Payout.claim_id)
+    )
+    in_books = {subject: -minor for subject, minor in ledger.balances(Account.CLAIMS_PAYABLE).items()}
+    yield from _differences("payable of claim", in_books, payouts)
+    rows = db.session.execute(
+        select(Payment.id, Payment.refunded_minor, func.sum(RefundPart.amount_minor))
+        .join(RefundPart, RefundPart.payment_id == Payment.id)
+        .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
+        .where(Disbursement.status != "cancelled")
+        .group_by(Payment.id, Payment.refunded_minor)
+    )
+    for payment_id, kept, counted in rows:
+        if kept < counted:
+            yield f"payment {payment_id}: {kept} refunded, {counted} in refunds"
 
 
 def credit_notes_add_up() -> Iterator[str]:
@@ -369,6 +405,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "nobody approved what they ordered above the limit": four_eyes,
     "policies replay to their premium, and their items add up to it": policies_replay,
     "invoices add up": invoices_add_up,
+    "what is payable is what was ordered": payables_are_orders,
     "credit notes add up": credit_notes_add_up,
     "tallies are what counting gives": tallies_are_right,
     "the audit chain is whole": audit.breaks,
