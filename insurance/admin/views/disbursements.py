@@ -72,7 +72,7 @@ def disbursement_list() -> ResponseReturnValue:
 def disbursement(disbursement_id: int) -> ResponseReturnValue:
     order = billing.get_disbursement(disbursement_id)
     replacement = billing.find_replacement(order.id)
-    people = {id: accounts.get_user(id).name for id in (order.maker_id, order.checker_id, order.sender_id) if id}
+    people = {it: accounts.get_user(it).name for it in (order.maker_id, order.checker_id, order.sender_id) if it}
     return render_template(
         "disbursements/record.html",
         order=order,
