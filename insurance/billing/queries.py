@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, select
 
 from ..core import clock
 from ..core.db import db
@@ -31,6 +31,11 @@ def words(status: InvoiceStatus, due_on: date) -> Words:
 def overdue(day: date) -> ColumnElement[bool]:
     """The condition under which an invoice is overdue on a day."""
     return Invoice.status.in_(OPEN) & (Invoice.due_on < day)
+
+
+def open_minor() -> ColumnElement[int]:
+    """`Invoice.open_minor` for queries."""
+    return case((Invoice.status.in_(OPEN), Invoice.total_minor - Invoice.paid_minor), else_=0)
 
 
 def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
