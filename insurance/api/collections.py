@@ -106,6 +106,9 @@ class Collection(Generic[R]):
     alone: bool = True
     oldest_first: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filters", {"id": whole(self.key), **self.filters})
+
     @property
     def address(self) -> str:
         """How the path names one record; "" if records are not there by themselves."""

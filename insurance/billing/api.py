@@ -77,6 +77,7 @@ INVOICES = Collection(
         "policy_id": collections.whole(Policy.id),
         "document_id": collections.whole(Invoice.document_id),
         "total": collections.amount(Invoice.total_minor),
+        "open": collections.amount(queries.open_minor()),
         "currency": collections.text(Invoice.currency),
         "status": collections.one_of(InvoiceStatus, lambda status: Invoice.status == status),
         "overdue": collections.flag(lambda: queries.overdue(clock.today())),

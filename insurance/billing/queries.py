@@ -58,6 +58,11 @@ def overdue(day: date) -> ColumnElement[bool]:
     return Invoice.status.in_(OPEN) & (Invoice.due_on < day)
 
 
+def open_minor() -> ColumnElement[int]:
+    """`Invoice.open_minor` for queries."""
+    return case((Invoice.status.in_(OPEN), OPEN_MINOR), else_=0)
+
+
 def invoice_rows(actor: Actor, *, q: str = "", status: str = "", late: str = "") -> Select:
     """Invoices for lists."""
     statement = _in_sight(

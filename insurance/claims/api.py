@@ -145,6 +145,7 @@ CLAIMS = Collection(
         "approved_amount": collections.amount(Claim.approved_minor),
         "currency": collections.text(Claim.currency),
         "description": collections.text(Claim.description),
+        "notes": collections.text(Claim.notes),
         **collections.days("claim_date", Claim.notified_on),
         **collections.days("loss_date", Claim.loss_on),
     },

@@ -141,6 +141,7 @@ def test_policies_are_filtered_by_field_and_status_as_the_calendar_has_it(progra
     def found(query: str) -> set[int]:
         return {record["id"] for record in items(program, f"/policies?{query}")}
 
+    assert found(f"id={quote.id}") == {quote.id}
     assert found("status=quoted") == {quote.id}
     assert found("status=pending") == {pending.id}
     assert found("status=active") == {active.id}
@@ -366,6 +367,8 @@ def test_overdue_invoices_are_found_by_the_day(program, agent) -> None:
     with clock.at(TODAY + timedelta(days=60)):
         late = items(Program(agent), f"/invoices?overdue=true&policy_id={policy.id}&status=issued")
     assert [(invoice["open"], invoice["overdue"]) for invoice in late] == [("2400.00", True)]
+    assert items(program, "/invoices?open=2400.00") != []
+    assert items(program, "/invoices?open=0.00") == []
 
 
 def test_administrators_invite_and_change_users(world) -> None:
