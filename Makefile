@@ -5,7 +5,7 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo bench docs screenshots lock clean
+.PHONY: help run test check lint types demo fuzz bench docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -45,6 +45,9 @@ lint: .venv/.development
 
 types: .venv/.development
 	@$(PY) -m mypy
+
+fuzz: .venv/.development ## try the API with all that schemathesis knows, as each role (N=50 examples)
+	@FUZZ=$(or $(N),50) $(PY) -m pytest tests/api/test_from_outside.py -k document
 
 bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/pages.py --policies $(or $(N),100000)

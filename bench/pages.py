@@ -57,6 +57,9 @@ PAGES: dict[str, list[tuple[str, str]]] = {
         ("users", "/admin/users"),
         ("outbox", "/admin/outbox"),
         ("audit", "/admin/audit"),
+        ("API: 50 policies", "/api/v1/policies"),
+        ("API: 50 policies, active", "/api/v1/policies?status=active"),
+        ("API: policy", "/api/v1/policies/{policy}"),
     ],
     "agent": [("work queue", "/agent"), ("own customers", "/customers"), ("own policies", "/policies")],
     "customer": [
@@ -128,6 +131,7 @@ def timed() -> dict[str, Any]:
     from insurance import create_app
     from insurance.accounts import queries as accounts
     from insurance.accounts import services as account_services
+    from insurance.accounts import tokens as api_tokens
     from insurance.core.db import db
 
     app = create_app(config.read(env_file=None) | {"WTF_CSRF_ENABLED": False})
@@ -144,10 +148,19 @@ def timed() -> dict[str, Any]:
             )
             for role in PAGES
         }
+        programs = {
+            role: api_tokens.open_session(
+                accounts.find_user(f"{role}@example.com").id,  # type: ignore[union-attr]
+                address="127.0.0.1",
+                program="bench",
+            ).access
+            for role in PAGES
+        }
         found = examples()
     for role, asked in PAGES.items():
         client = app.test_client()
         client.set_cookie(app.config["SIGN_IN_COOKIE_NAME"], tokens[role])
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {programs[role]}"
         found["deep"] = deep_page(client) if role == "admin" else ""
         for name, path in asked:
             address = path.format(**found)
@@ -169,8 +182,19 @@ def timed() -> dict[str, Any]:
         assert answer.status_code == 303, answer.text
 
     pages["payment taken (two requests)"] = median(pay, engine)
+    pages["API: the query of 50 policies"] = median(lambda: query_policies(app), engine)
     engine.dispose()
     return {"database": dialect, "pages": pages}
+
+
+def query_policies(app: Any) -> None:
+    """What the API's list asks the database, and nothing else."""
+    from insurance.core.db import db
+    from insurance.core.permissions import SYSTEM
+    from insurance.policies.api import POLICIES, Policy
+
+    with app.app_context():
+        db.session.execute(POLICIES.rows(SYSTEM).order_by(Policy.id.desc()).limit(51)).all()
 
 
 def examples() -> dict[str, Any]:

@@ -53,6 +53,7 @@ def _add_features(app: Flask) -> None:
     from .admin import views as admin_views  # noqa: F401 (adds its pages to the blueprint)
     from .agents.views import bp as agents
     from .billing.views import bp as billing
+    from .books.views import bp as books
     from .claims.views import bp as claims
     from .customers.views import bp as customers
     from .documents.views import bp as documents
@@ -66,8 +67,8 @@ def _add_features(app: Flask) -> None:
 
     sign_in.install(app)
     for blueprint in (
-        accounts, admin.bp, agents, billing, claims, customers, documents, feedback, operations, payments, policies,
-        portal.bp, public,
+        accounts, admin.bp, agents, billing, books, claims, customers, documents, feedback, operations, payments,
+        policies, portal.bp, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)

@@ -1,6 +1,15 @@
 """What admins send from pages of their own."""
 
-from ..web.forms import EmailField, Form, TelField, TextAreaField, TextField, VersionField, WholeNumberField
+from ..web.forms import (
+    EmailField,
+    Form,
+    HiddenField,
+    TelField,
+    TextAreaField,
+    TextField,
+    VersionField,
+    WholeNumberField,
+)
 
 
 class ResendForm(Form):
@@ -58,3 +67,15 @@ class NumberingForm(Form):
     CLM = LettersField("Claims", max=3)
     CUS = LettersField("Customers", max=3)
     version = VersionField()
+
+
+class CloseForm(Form):
+    """Nothing but the wish to close the month that the page names."""
+
+    month = HiddenField()
+
+
+class ReopenForm(CloseForm):
+    """Why a closed month is opened again."""
+
+    reason = TextField("Reason", hint="The audit trail keeps it.", max=200)

@@ -146,7 +146,7 @@ def _query_parameters(operation: Operation) -> list[Json]:
     if operation.method != "GET" or not operation.on:
         return []
     members = "|".join(operation.on.record.__annotations__)
-    fields = {"type": "string", "pattern": f"^({members})(,({members}))*$", "maxLength": 2000}
+    fields = {"type": "string", "pattern": f"^({members})(,({members}))*$"}
     named = _parameter("query", "fields", fields, "id", "Only these members, and the id")
     return [*(_list_parameters(operation.on) if operation.lists else []), named]
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
-from .domain import DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
+from .domain import DisbursementKind, DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
 
 
 class BillingAccount(Base):
@@ -173,7 +173,10 @@ class DunningNotice(Base):
 
 
 class Disbursement(Base):
-    """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it."""
+    """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it.
+
+    Once it is approved, the database refuses to change whom it pays, what, and why.
+    """
 
     __tablename__ = "disbursements"
     __table_args__ = (
@@ -182,12 +185,18 @@ class Disbursement(Base):
         CheckConstraint(
             "amount_minor <= limit_minor OR checker_id IS NULL OR checker_id <> maker_id", name="maker_not_checker"
         ),
+        CheckConstraint("kind <> 'refund' OR account_id IS NOT NULL", name="refund_of_an_account"),
         Index(None, "status", "id"),
     )
 
     id: Mapped[int] = identity()
+    kind: Mapped[DisbursementKind] = mapped_column(words(DisbursementKind))
     customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
+    replaces_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("disbursements.id"), unique=True)
     payee_name: Mapped[str] = mapped_column(String(200))
+    account_number: Mapped[str] = mapped_column(String(34), default="")
+    bic: Mapped[str] = mapped_column(String(11), default="")
     reason: Mapped[str] = mapped_column(String(200))
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
@@ -198,9 +207,19 @@ class Disbursement(Base):
     reference: Mapped[str] = mapped_column(String(100), default="")
     requested_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    sender_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    sent_on: Mapped[date | None]
     settled_on: Mapped[date | None]
+    ended_on: Mapped[date | None]
+    end_reason: Mapped[str] = mapped_column(String(200), default="")
 
     amount = money_of("amount_minor")
+
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether the money is still owed though this order has ended: a cancelled refund is credit again."""
+        owed = self.status is DisbursementStatus.CANCELLED and self.kind is DisbursementKind.CLAIM
+        return owed or self.status is DisbursementStatus.RETURNED
 
 
 class OpenInvoiceTally(Base):

@@ -8,6 +8,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 
+from ..accounts.models import User
 from ..core import clock, settings
 from ..core.db import db
 from ..core.errors import NotFound
@@ -17,7 +18,18 @@ from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import AGES, INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, Ladder, Step, is_overdue
+from .domain import (
+    AGES,
+    INVOICE_WORDS,
+    OVERDUE_WORDS,
+    DisbursementKind,
+    DisbursementStatus,
+    InvoiceStatus,
+    ItemKind,
+    Ladder,
+    Step,
+    is_overdue,
+)
 from .models import (
     OPEN,
     OPEN_MINOR,
@@ -25,6 +37,7 @@ from .models import (
     BillingItem,
     CreditNote,
     CreditNotePart,
+    Disbursement,
     DunningNotice,
     Invoice,
     InvoiceLine,
@@ -453,6 +466,84 @@ def accounts_to_lapse(on: date) -> Sequence[int]:
         .where(DunningNotice.lapse_on <= on, Invoice.status.in_(OPEN), not_held(on))
         .distinct()
         .order_by(Invoice.account_id)
+    ).all()
+
+
+# Money out
+
+
+def disbursement_rows(*, q: str = "", status: str = "", kind: str = "") -> Select:
+    """Orders to pay money out, for the list of those who send it."""
+    statement = (
+        select(
+            Disbursement.id,
+            Disbursement.kind,
+            Disbursement.reason,
+            Disbursement.payee_name,
+            Disbursement.account_number,
+            Disbursement.customer_id,
+            Disbursement.amount_minor,
+            Disbursement.currency,
+            Disbursement.status,
+            Disbursement.requested_at,
+            Customer.name.label("customer_name"),
+            User.name.label("maker_name"),
+        )
+        .join(Customer, Customer.id == Disbursement.customer_id)
+        .join(User, User.id == Disbursement.maker_id)
+    )
+    if q:
+        statement = statement.where(
+            customers.matches(
+                q,
+                Disbursement.id,
+                (_refunds_of(), BillingAccount.policy_number),
+                (select(Disbursement.id).join(Customer, Customer.id == Disbursement.customer_id), Customer.number),
+            )
+        )
+    if status:
+        statement = statement.where(Disbursement.status == DisbursementStatus(status))
+    if kind:
+        statement = statement.where(Disbursement.kind == DisbursementKind(kind))
+    return statement
+
+
+def _refunds_of() -> Select:
+    return select(Disbursement.id).join(BillingAccount, BillingAccount.id == Disbursement.account_id)
+
+
+def get_disbursement(id: int) -> Disbursement:
+    """One order to pay money out."""
+    order = db.session.get(Disbursement, id)
+    if order is None:
+        raise NotFound("We cannot find that disbursement.")
+    return order
+
+
+def find_replacement(id: int) -> Disbursement | None:
+    """The order that replaces another one."""
+    return db.session.scalar(select(Disbursement).where(Disbursement.replaces_id == id))
+
+
+def refunds_of(account_id: int) -> Sequence[Disbursement]:
+    """The refunds of an account that is in sight already, the newest first."""
+    return db.session.scalars(
+        select(Disbursement).where(Disbursement.account_id == account_id).order_by(Disbursement.id.desc())
+    ).all()
+
+
+def refunds_to_approve(limit: int) -> list[Row]:
+    """The refunds that wait for a second person."""
+    waiting = disbursement_rows(status=DisbursementStatus.REQUESTED, kind=DisbursementKind.REFUND)
+    return list(db.session.execute(waiting.order_by(Disbursement.id).limit(limit)))
+
+
+def accounts_with_credit(customer_id: int) -> Sequence[BillingAccount]:
+    """The accounts with credit of a customer who is in sight already."""
+    return db.session.scalars(
+        select(BillingAccount)
+        .where(BillingAccount.customer_id == customer_id, BillingAccount.credit_minor > 0)
+        .order_by(BillingAccount.id)
     ).all()
 
 

@@ -57,7 +57,7 @@ class NewClaim(Body):
     claimed: Amount = Field(alias="claim_amount")
     description: Annotated[Reason, Field(examples=["Rear-ended at the lights."])]
     cause: Cause = "other"
-    payee_name: Annotated[Name | None, Field(description="The policyholder, if left out.")] = None
+    payee_name: Name = left_out(description="The policyholder, if left out.")
     draft: bool = False
 
 

@@ -68,6 +68,7 @@ AGENT = {
     "payment:cancel",
     "payment:return",
     "credit:use",
+    "refund:request",
     "document:read",
     "claim:read",
     "claim:draft",
@@ -116,6 +117,19 @@ ADMIN = (AGENT - {"agent:use"}) | {
     "usage:read",
     "claim:approve_payout",
     "claim:settle",
+    "disbursement:read",
+    "disbursement:approve",
+    "disbursement:cancel",
+    "disbursement:send",
+    "disbursement:settle",
+    "disbursement:return",
+    "disbursement:replace",
+    "bank:use",
+    "bank:make_batch",
+    "bank:send_batch",
+    "bank:import",
+    "bank:confirm",
+    "mandate:edit",
 }
 PERMISSIONS: dict[Role, set[str]] = {Role.CUSTOMER: CUSTOMER, Role.AGENT: AGENT, Role.ADMIN: ADMIN}
 EVERY_PERMISSION = CUSTOMER | AGENT | ADMIN

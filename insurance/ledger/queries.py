@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from flask import current_app
 from sqlalchemy import Subquery, func, literal, select, union_all
@@ -68,18 +69,26 @@ def trial_balance(as_of: date | None = None) -> list[TrialLine]:
     ]
 
 
-def by_day(as_of: date | None = None, account: Account | None = None) -> Iterator[tuple[Account, str, date, int, int]]:
-    """What was debited and credited each day: account, currency, day and both sums, by currency, account and day."""
+class DaySums(NamedTuple):
+    """What was debited and credited to an account on a day, in minor units."""
+
+    account: Account
+    currency: str
+    day: date
+    debit: int
+    credit: int
+
+
+def by_day(as_of: date | None = None, account: Account | None = None) -> Iterator[DaySums]:
+    """The sums of each day on which something moved, of all accounts or one, by currency, account and day."""
     side = _sides(as_of)
-    statement = select(
-        side.c.account, side.c.currency, side.c.posted_on, func.sum(side.c.debit), func.sum(side.c.credit)
-    )
+    key = (side.c.account, side.c.currency, side.c.posted_on)
+    statement = select(*key, func.sum(side.c.debit), func.sum(side.c.credit)).group_by(*key)
     if account:
         statement = statement.where(side.c.account == account)
-    grouped = statement.group_by(side.c.account, side.c.currency, side.c.posted_on)
-    rows = db.session.execute(grouped.order_by(side.c.currency, side.c.account, side.c.posted_on))
-    for row_account, currency, day, debit, credit in rows:
-        yield row_account, currency, day, int(debit), int(credit)
+    rows = db.session.execute(statement.order_by(side.c.currency, side.c.account, side.c.posted_on))
+    for account_, currency, day, debit, credit in rows:
+        yield DaySums(account_, currency, day, int(debit), int(credit))
 
 
 def first_posting() -> date | None:

@@ -58,6 +58,12 @@ SAMPLES: dict[str, dict[str, str]] = {
         "claim_approved": {**_CLAIM, "amount": "$1,204.00", "notes": "Covered in full."},
         "claim_rejected": {**_CLAIM, "notes": "Wear and tear is not covered."},
         "claim_paid": {**_CLAIM, "amount": "$1,204.00", "paid_on": "3 Jun 2026"},
+        "refund_sent": {
+            "amount": "$204.00",
+            "payee": "Maria Lopez",
+            "account": "account •••• 6819",
+            "reason": "Refund POL-2026-000042",
+        },
         "feedback_answer": {
             "number": "42",
             "question": "May I pay by card?",

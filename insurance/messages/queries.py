@@ -30,6 +30,7 @@ TITLES = {
     "claim_approved": "Claim approved",
     "claim_rejected": "Claim rejected",
     "claim_paid": "Claim paid",
+    "refund_sent": "Refund sent",
     "feedback_answer": "Answer to feedback",
 }
 """What each template is called."""

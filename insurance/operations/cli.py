@@ -11,6 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from ..accounts import services as accounts
 from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
+from ..books import export as books
 from ..claims.domain import CLAIM_LIFECYCLE
 from ..core import audit, clock
 from ..core.dates import parse_date
@@ -54,7 +55,16 @@ class Day(click.ParamType):
 
 def register(app: Flask) -> None:
     """Add the commands to the application."""
-    for group in (products_group, users_group, jobs_group, outbox_group, demo_group, docs_group, audit_group):
+    for group in (
+        products_group,
+        users_group,
+        jobs_group,
+        outbox_group,
+        demo_group,
+        docs_group,
+        audit_group,
+        export_group,
+    ):
         app.cli.add_command(group)
     for command in (verify_command, cases_command, rate_command):
         app.cli.add_command(command)
@@ -75,7 +85,7 @@ users_group = AppGroup("users", help="Users.")
 
 @users_group.command("create")
 @click.option("--email", required=True)
-@click.option("--role", type=click.Choice([role for role in Role if role is not Role.SYSTEM]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role if role is not Role.SYSTEM]), required=True)
 @click.option("--name", default="")
 def create_user(email: str, role: str, name: str) -> None:
     """Make a user and print the one-time link with which they set their password."""
@@ -164,6 +174,18 @@ def verify_audit() -> None:
         raise click.ClickException(broken)
     end = audit.head()
     click.echo(f"{end.count} entries, whole; head {end.hash}")
+
+
+export_group = AppGroup("export", help="Files for other programs.")
+
+
+@export_group.command("ledger")
+@click.option("--format", "format_", type=click.Choice([format_.value for format_ in books.Format]), required=True)
+@click.option("--as-of", type=Day(), default=None, help="The last day of the books in the file; today if left out.")
+def export_ledger(format_: str, as_of: date | None) -> None:
+    """Print the ledger, for Beancount or as CSV."""
+    for part in books.export(books.Format(format_), as_of or clock.today()):
+        click.echo(part, nl=False)
 
 
 @click.command("verify")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 
-from flask import current_app
+from flask import current_app, url_for
 from flask_login import current_user
 from pydantic import Field
 from sqlalchemy import Row
@@ -23,7 +23,7 @@ from ..policies.models import Policy
 from ..web.guard import requires
 from . import queries, services
 from .domain import PaymentMethod, PaymentStatus
-from .gateways.stripe import Stripe
+from .gateways import current
 from .gateways.test import TestGateway
 from .models import Payment, Receipt
 
@@ -87,9 +87,8 @@ def _shown(rows: Sequence[Row[Any]]) -> list[PaymentRecord]:
 
 
 def _checkout_url(row: Any) -> str:
-    """Where the payer goes on: Stripe's page opens from our own, which knows who they are."""
-    path = f"/portal/pay/{row.invoice_id}" if Stripe.serves() else TestGateway().page(row).url
-    return f"{current_app.config['PUBLIC_URL']}{path}"
+    page = "payments.test_gateway" if isinstance(current(), TestGateway) else "payments.checkout"
+    return f"{current_app.config['PUBLIC_URL']}{url_for(page, token=row.token)}"
 
 
 PAYMENTS = Collection(

@@ -89,6 +89,19 @@ class Allocation(Base):
 
 
 @append_only
+class RefundPart(Base):
+    """A part of a payment that a refund pays back. What no part names is credit that no payment brought."""
+
+    __tablename__ = "refund_parts"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    disbursement_id: Mapped[int] = mapped_column(BigId, ForeignKey("disbursements.id"), primary_key=True)
+    payment_id: Mapped[int] = mapped_column(BigId, ForeignKey("payments.id"), primary_key=True, index=True)
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+
+
+@append_only
 class Receipt(Base):
     """The one receipt of a processed payment."""
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, exists, false, func, select
 
-from ..billing.models import OPEN, BillingAccount, Invoice
+from ..billing.domain import DisbursementStatus
+from ..billing.models import OPEN, BillingAccount, Disbursement, Invoice
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
@@ -14,7 +15,17 @@ from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
 from .domain import AUTOPAY_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
-from .models import Allocation, Autopay, AutopayAttempt, Clearing, GatewayEvent, Payment, Receipt, SuspenseItem
+from .models import (
+    Allocation,
+    Autopay,
+    AutopayAttempt,
+    Clearing,
+    GatewayEvent,
+    Payment,
+    Receipt,
+    RefundPart,
+    SuspenseItem,
+)
 
 
 def _in_sight(actor: Actor, *columns: Any) -> Select:
@@ -165,6 +176,62 @@ def paid_by(payment: Payment, *, newest_first: bool = False) -> list[tuple[int, 
         .order_by(last.desc() if newest_first else last)
     )
     return [(invoice_id, Money(int(minor), payment.currency)) for invoice_id, minor in rows]
+
+
+def with_credit(account_id: int) -> Sequence[Payment]:
+    """The payments of an account with money left that can be paid back, the newest first."""
+    return db.session.scalars(
+        select(Payment)
+        .where(
+            Payment.account_id == account_id,
+            Payment.status.in_((PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED)),
+            Payment.allocated_minor + Payment.refunded_minor < Payment.amount_minor,
+        )
+        .order_by(Payment.id.desc())
+    ).all()
+
+
+def refunded_by(disbursement_id: int) -> list[Row]:
+    """The payments that a refund pays back, with the part of each."""
+    return list(
+        db.session.execute(
+            select(Payment, RefundPart)
+            .join(RefundPart, RefundPart.payment_id == Payment.id)
+            .where(RefundPart.disbursement_id == disbursement_id)
+            .order_by(Payment.id)
+        )
+    )
+
+
+def refunds_not_sent(payment_id: int) -> Sequence[int]:
+    """The orders that are to pay back a part of a payment and have not been sent."""
+    waiting = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
+    return db.session.scalars(
+        select(Disbursement.id)
+        .join(RefundPart, RefundPart.disbursement_id == Disbursement.id)
+        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(waiting))
+        .order_by(Disbursement.id)
+    ).all()
+
+
+def refunded_by_orders(payment: Payment) -> Money:
+    """What orders of ours pay back of a payment, sent or not; the gateway paid back the rest by itself."""
+    total = db.session.scalar(
+        select(func.sum(RefundPart.amount_minor))
+        .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
+        .where(RefundPart.payment_id == payment.id, Disbursement.status != DisbursementStatus.CANCELLED)
+    )
+    return Money(int(total or 0), payment.currency)
+
+
+def sent_back(payment_id: int) -> int:
+    """What refunds that were sent have paid back of a payment, in minor units."""
+    total = db.session.scalar(
+        select(func.sum(RefundPart.amount_minor))
+        .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
+        .where(RefundPart.payment_id == payment_id, Disbursement.sent_on.is_not(None))
+    )
+    return int(total or 0)
 
 
 def accounts_with_usable_credit() -> Sequence[int]:

@@ -427,6 +427,21 @@ def stripe() -> ResponseReturnValue:
     return "", 200
 
 
+@bp.get("/payments/checkout/<token>")
+@bp.post("/payments/checkout/<token>")
+@public
+def checkout(token: str) -> ResponseReturnValue:
+    """Where a payment that a program began goes on: whoever has the address may pay."""
+    payment = queries.find_by_token(token)
+    if payment is None:
+        raise NotFound("We cannot find that payment.")
+    form = forms.GatewayForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            return redirect(gateway.open_page(payment), 303)
+    return form.page("payments/checkout.html", payment=payment)
+
+
 @bp.get("/payments/test-gateway/<token>")
 @bp.post("/payments/test-gateway/<token>")
 @public

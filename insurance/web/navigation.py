@@ -37,6 +37,7 @@ MENUS: dict[Role, list[tuple[str, str, str]]] = {
         ("/admin/users", "person-gear", "Users"),
         ("/admin/products", "box-seam", "Products"),
         ("/admin/outbox", "envelope", "Outbox"),
+        ("/admin/ledger", "journals", "Ledger"),
         ("/admin/jobs", "clock-history", "Jobs"),
         ("/admin/audit", "journal-text", "Audit"),
         ("/admin/settings", "sliders", "Settings"),

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from insurance.billing import queries
-from insurance.billing.domain import DisbursementStatus, InvoiceStatus, PaymentPlan, schedule
+from insurance.billing.domain import DisbursementKind, DisbursementStatus, InvoiceStatus, PaymentPlan, schedule
 from insurance.billing.models import BillingAccount, BillingItem, Disbursement, Invoice
 from insurance.billing.services import disbursements, invoices
 from insurance.core import clock
@@ -176,6 +176,7 @@ def test_what_comes_is_listed_by_instalment(app) -> None:
 def order(amount: str, maker: Actor, *, currency: str = "USD") -> Disbursement:
     with transaction():
         return disbursements.request(
+            kind=DisbursementKind.CLAIM,
             customer_id=factories.customer().id,
             payee_name="Zoë",
             reason="Claim CLM-1",
@@ -202,6 +203,7 @@ def test_above_the_limit_and_in_other_currencies_a_second_person_approves(app, a
     with pytest.raises(IllegalTransition):
         disbursements.settle(id=made.id, reference="R", on=TODAY, actor=checker)
     disbursements.approve(id=made.id, actor=checker)
+    disbursements.send(id=made.id, reference="R", on=TODAY, actor=maker)
     settled = disbursements.settle(id=made.id, reference="R", on=TODAY, actor=maker)
     assert (settled.status, settled.reference, settled.settled_on) == (DisbursementStatus.SETTLED, "R", TODAY)
     with pytest.raises(IllegalTransition):
@@ -211,6 +213,7 @@ def test_above_the_limit_and_in_other_currencies_a_second_person_approves(app, a
 def test_an_order_is_settled_once_however_many_try(app) -> None:
     admin = factories.user(Role.ADMIN)
     order_id = order("10.00", admin).id
+    disbursements.send(id=order_id, reference="R", on=TODAY, actor=admin)
     outcomes = together(app, [lambda: disbursements.settle(id=order_id, reference="R", on=TODAY, actor=admin)] * 5)
     assert sum(isinstance(outcome, Disbursement) for outcome in outcomes) == 1
 

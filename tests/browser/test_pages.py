@@ -129,7 +129,7 @@ class Crawl:
     def _kind(self, path: str) -> tuple[str, str] | None:
         """The endpoint and the step of a page; none for what is no page, or would be left by it."""
         parts = urlsplit(path)
-        if parts.path.endswith((".csv", ".pdf")) or "/files/" in parts.path:
+        if parts.path.endswith((".csv", ".pdf", ".beancount")) or "/files/" in parts.path:
             return None
         try:
             endpoint, values = self.routes.match(parts.path)

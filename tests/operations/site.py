@@ -42,6 +42,7 @@ class Site:
             **settings,
         }
         self.folder = folder
+        self.said = folder / "stderr.txt"
         self.process: subprocess.Popen[str] | None = None
 
     def load(self, policies: int = 10) -> "Site":
@@ -74,9 +75,11 @@ class Site:
     def start(self) -> None:
         """Start web and worker, and wait until pages are served."""
         command = [sys.executable, "-m", "insurance.operations.serve"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        # To a file: nobody reads a pipe while the site runs, and a full one would stop it.
+        with self.said.open("w") as said:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=said, text=True
+            )
         for _ in range(200):
             try:
                 if httpx.get(f"{self.url}/healthz").status_code == 200:
@@ -89,7 +92,8 @@ class Site:
         """What Ctrl-C does; what was said until then."""
         assert self.process
         self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=30)[1]
+        self.process.wait(timeout=30)
+        return self.said.read_text()
 
     def stop_if_running(self) -> None:
         """Leave no process behind."""

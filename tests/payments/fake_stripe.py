@@ -215,6 +215,7 @@ def serving() -> Iterator[tuple[FakeStripe, str]]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
+    ThreadingHTTPServer.request_queue_size = 64  # twenty clients at once are not turned away
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

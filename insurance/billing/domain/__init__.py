@@ -1,5 +1,6 @@
 """The rules of billing: what is owed and when, and what follows when it is not paid."""
 
+from .bank_accounts import check_account, is_iban, masked
 from .dunning import AGE_WORDS, AGES, STEP_WORDS, Ladder, Step, lapse_on, next_step
 from .invoices import (
     BILLED_DAYS_AHEAD,
@@ -7,9 +8,11 @@ from .invoices import (
     DISBURSEMENT_WORDS,
     INVOICE_LIFECYCLE,
     INVOICE_WORDS,
+    KIND_WORDS,
     OVERDUE_WORDS,
     PLAN_MONTHS,
     PLAN_WORDS,
+    DisbursementKind,
     DisbursementStatus,
     Instalment,
     InvoiceStatus,
@@ -31,10 +34,12 @@ __all__ = [
     "DISBURSEMENT_WORDS",
     "INVOICE_LIFECYCLE",
     "INVOICE_WORDS",
+    "KIND_WORDS",
     "OVERDUE_WORDS",
     "PLAN_MONTHS",
     "PLAN_WORDS",
     "STEP_WORDS",
+    "DisbursementKind",
     "DisbursementStatus",
     "Instalment",
     "InvoiceStatus",
@@ -45,8 +50,11 @@ __all__ = [
     "PlanTerms",
     "Step",
     "allocate",
+    "check_account",
+    "is_iban",
     "is_overdue",
     "lapse_on",
+    "masked",
     "next_step",
     "schedule",
     "split",

@@ -57,6 +57,15 @@ class DisbursementStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DisbursementKind(StrEnum):
+    """What a payment out is for: credit given back, or a claim."""
+
+    REFUND = "refund"
+    CLAIM = "claim"
+
+
+KIND_WORDS = {DisbursementKind.REFUND: "Refund", DisbursementKind.CLAIM: "Claim payout"}
+
 INVOICE_LIFECYCLE = Lifecycle(
     "invoice",
     InvoiceStatus.ISSUED,

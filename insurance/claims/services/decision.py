@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...billing.domain import DisbursementKind
 from ...billing.services import disbursements
 from ...core import audit, clock
 from ...core.db import add, check_version, lock, transactional
@@ -90,6 +91,7 @@ def approve(*, claim_id: int, amount: Money | None, notes: str, version: int | N
 def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
     """Order the money; from then on it is payable, and no longer in reserve."""
     order = disbursements.request(
+        kind=DisbursementKind.CLAIM,
         customer_id=claim.customer_id,
         payee_name=claim.payee_name,
         reason=f"Claim {claim.number}",
