@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, exists, false, func, select
 
+from ..billing.domain import DisbursementStatus
 from ..billing.models import OPEN, BillingAccount, Disbursement, Invoice
 from ..core.db import db
 from ..core.errors import NotFound
@@ -200,6 +201,27 @@ def refunded_by(disbursement_id: int) -> list[Row]:
             .order_by(Payment.id)
         )
     )
+
+
+def refunds_not_sent(payment_id: int) -> Sequence[int]:
+    """The orders that are to pay back a part of a payment and have not been sent."""
+    waiting = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
+    return db.session.scalars(
+        select(Disbursement.id)
+        .join(RefundPart, RefundPart.disbursement_id == Disbursement.id)
+        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(waiting))
+        .order_by(Disbursement.id)
+    ).all()
+
+
+def refunded_by_orders(payment: Payment) -> Money:
+    """What orders of ours pay back of a payment, sent or not; the gateway paid back the rest by itself."""
+    total = db.session.scalar(
+        select(func.sum(RefundPart.amount_minor))
+        .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
+        .where(RefundPart.payment_id == payment.id, Disbursement.status != DisbursementStatus.CANCELLED)
+    )
+    return Money(int(total or 0), payment.currency)
 
 
 def sent_back(payment_id: int) -> int:

@@ -17,7 +17,7 @@ from insurance.core.permissions import SYSTEM, Actor, Role
 from insurance.ledger import queries as ledger
 from insurance.ledger.domain import Account
 from insurance.operations import verify
-from insurance.payments import queries, services
+from insurance.payments import money_out, queries, services
 from insurance.payments.domain import PaymentMethod, PaymentStatus, SuspenseStatus
 from insurance.payments.models import Clearing, Payment, Receipt
 from insurance.payments.services import clearing, suspense
@@ -171,6 +171,36 @@ def test_a_refund_at_the_gateway_takes_credit_first_and_counts_once(account_id, 
     services.refund_at_gateway(payment_id=payment.id, total=usd("200.00"))
     assert (payment.status, states(invoices)[1]) == (PaymentStatus.REFUNDED, ("issued", "0.00"))
     check_books()
+
+
+def order_refund(account_id: int, amount: str):
+    facts = {"payee_name": "Maria Lopez", "account_number": "GB82WEST12345698765432"}
+    admin = factories.user(Role.ADMIN, authority_minor=1_000_000_00)
+    return money_out.request_refund(account_id=account_id, amount=usd(amount), actor=admin, **facts)
+
+
+def test_a_refund_that_was_ordered_is_called_off_where_the_payment_is_charged_back(
+    account_id, invoices, person
+) -> None:
+    payment = pay_by_card(invoices[0], person)
+    facts = {"payment_id": payment.id, "invoice_id": invoices[0].id, "reason": "r", "actor": SYSTEM}
+    services.deallocate(version=payment.version, amount=usd("80.00"), **facts)
+    order = order_refund(account_id, "70.00")
+    services.charge_back(payment_id=payment.id, version=None, reason="Fraud", actor=SYSTEM)
+    assert (order.status.value, payment.kept, credit_of(account_id)) == ("cancelled", usd("200.00"), usd("0"))
+    assert ledger.balance(Account.GATEWAY_CLEARING) == usd("0")
+    check_books()
+
+
+def test_what_the_gateway_refunds_is_told_from_what_we_refund(account_id, invoices, person) -> None:
+    payment = pay_by_card(invoices[0], person)
+    facts = {"payment_id": payment.id, "invoice_id": invoices[0].id, "reason": "r", "actor": SYSTEM}
+    services.deallocate(version=payment.version, amount=usd("80.00"), **facts)
+    order_refund(account_id, "70.00")
+    for _ in range(2):
+        services.refund_at_gateway(payment_id=payment.id, total=usd("30.00"))
+        assert (payment.kept, states(invoices)[0]) == (usd("100.00"), ("part_paid", "100.00"))
+        check_books()
 
 
 def test_a_dispute_is_won_once_and_only_after_it_was_lost(account_id, invoices, person) -> None:

@@ -14,7 +14,7 @@ from ...core.permissions import SYSTEM, Actor, check_may
 from ...customers.models import Customer
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
-from .. import queries
+from .. import money_out, queries
 from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus
 from ..models import Payment
 from .allocation import spend, take_back
@@ -28,14 +28,15 @@ def return_(*, payment_id: int, version: int, reason: str, actor: Actor) -> Paym
     Where a part was paid back to the customer already this is refused: what they owe then is a matter for people.
     """
     payment, account = _locked(payment_id, version, "payment:return", actor)
-    PAYMENT_LIFECYCLE.next(payment.status, "return")
     if payment.method in (PaymentMethod.CARD, PaymentMethod.CASH):
         raise Conflict(f"{METHOD_WORDS[payment.method]} is not returned by a bank.")
+    _stop_refunds(payment)
     if payment.refunded_minor:
         raise Conflict(
             f"{Money(payment.refunded_minor, payment.currency).in_words} of this payment was paid back already. "
             "Agree with the customer how they give that back before you record the return."
         )
+    PAYMENT_LIFECYCLE.next(payment.status, "return")
     lies_in = Account.BANK if payment.clearing_id else DEBITED[payment.method]
     _give_up(account, payment, payment.kept, Event.PAYMENT_RETURNED, lies_in)
     move(payment, "return")
@@ -50,6 +51,7 @@ def charge_back(*, payment_id: int, version: int | None, reason: str, actor: Act
     if payment.method is not PaymentMethod.CARD:
         raise Conflict("Only a card payment can be charged back.")
     PAYMENT_LIFECYCLE.next(payment.status, "charge_back")
+    _stop_refunds(payment)
     _give_up(account, payment, payment.kept, Event.CHARGE_BACK, Account.GATEWAY_CLEARING)
     move(payment, "charge_back")
     _note("charge_back", payment, account, actor, reason)
@@ -82,13 +84,14 @@ def refund_at_gateway(*, payment_id: int, total: Money) -> Payment:
     While the payment is charged back, the gateway has the money already: only what it calls it changes.
     """
     payment, account = _locked(payment_id, None, "payment:charge_back", SYSTEM)
-    new = total - Money(payment.refunded_minor, payment.currency)
+    known = Money(payment.refunded_minor, payment.currency) - queries.refunded_by_orders(payment)
+    new = total - known
     if new.minor <= 0:
         return payment
     if payment.status is PaymentStatus.CHARGED_BACK:
         payment.refunded_minor += new.minor
     else:
-        whole = total.minor == payment.amount_minor
+        whole = new == payment.kept
         to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
         PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
         _give_up(account, payment, new, Event.PAYMENT_RETURNED, Account.GATEWAY_CLEARING)
@@ -106,6 +109,12 @@ def _locked(payment_id: int, version: int | None, permission: str, actor: Actor)
     check_version(payment, version)
     payment.version += 1
     return payment, account
+
+
+def _stop_refunds(payment: Payment) -> None:
+    """Money that goes back by itself is not sent back as well."""
+    for order_id in queries.refunds_not_sent(payment.id):
+        money_out.cancel(id=order_id, reason="The payment itself was taken back", actor=SYSTEM)
 
 
 def _give_up(account: BillingAccount, payment: Payment, amount: Money, event: Event, lies_in: Account) -> None:
