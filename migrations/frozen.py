@@ -6,7 +6,7 @@ from alembic import op
 
 
 def freeze(table: str, columns: Sequence[str], once: str) -> None:
-    """Add the trigger; `once` is the condition on OLD. SQLite loses it when batch mode re-creates the table."""
+    """Add the trigger; `once` is the condition on OLD. On SQLite it is lost when batch mode re-creates the table."""
     message = f"{table}: what was approved is what is sent"
     if op.get_bind().dialect.name == "sqlite":
         op.execute(

@@ -72,14 +72,14 @@ def disbursement_list() -> ResponseReturnValue:
 def disbursement(disbursement_id: int) -> ResponseReturnValue:
     order = billing.get_disbursement(disbursement_id)
     replacement = billing.find_replacement(order.id)
-    people = {it: accounts.get_user(it).name for it in (order.maker_id, order.checker_id, order.sender_id) if it}
+    involved = (order.maker_id, order.checker_id, order.sender_id)
     return render_template(
         "disbursements/record.html",
         order=order,
         words=DISBURSEMENT_WORDS[order.status],
         kind=KIND_WORDS[order.kind],
         account=masked(order.account_number),
-        people=people,
+        people={user_id: accounts.get_user(user_id).name for user_id in involved if user_id},
         customer=customers.get_customer(order.customer_id, current_user),
         claim=claims.get_claim_of_payout(order.id) if order.kind is DisbursementKind.CLAIM else None,
         replacement=replacement,
