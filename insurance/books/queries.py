@@ -23,7 +23,7 @@ ABOUT: dict[type[Any], tuple[Event, ...]] = {
     BillingAccount: (Event.BIND, Event.ENDORSEMENT, Event.CANCELLATION, Event.LAPSE),
     Invoice: (Event.INVOICE_ISSUED, Event.INVOICE_VOIDED, Event.WRITE_OFF, Event.WRITE_OFF_REVERSED),
     CreditNote: (Event.CREDIT_NOTE,),
-    Payment: (Event.PAYMENT, Event.PAYMENT_RETURNED, Event.CHARGE_BACK, Event.CHARGE_BACK_WON),
+    Payment: (Event.PAYMENT, Event.SUSPENSE_MATCHED, Event.PAYMENT_RETURNED, Event.CHARGE_BACK, Event.CHARGE_BACK_WON),
     Allocation: (Event.ALLOCATION, Event.DEALLOCATION),
     Claim: (Event.RESERVE, Event.CLAIM_APPROVED, Event.CLAIM_PAID, Event.PAYOUT_RETURNED, Event.RECOVERY),
 }
