@@ -5,10 +5,10 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz bench docs lock clean
+.PHONY: help run test check lint types demo fuzz bench docs screenshots lock clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 .venv/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
@@ -54,6 +54,9 @@ bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); 
 
 docs: .venv/.runtime ## write docs/lifecycles.md from the code
 	@$(FLASK) docs lifecycles > docs/lifecycles.md
+
+screenshots: .venv/.development ## take the README's pictures anew (needs Chromium)
+	@$(PY) -m tests.browser.screenshots
 
 lock: ## compile requirements.in and requirements-dev.in with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.txt

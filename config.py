@@ -40,6 +40,9 @@ NAMES = [
     "COMPANY_ADDRESS",
     "PAYOUT_LIMIT",
     "API_REQUESTS_PER_MINUTE",
+    "STRIPE_API_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_API_BASE",
     "HOST",
     "PORT",
 ]
@@ -79,6 +82,10 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "COMPANY_ADDRESS": env("COMPANY_ADDRESS", "1 Harbor Square, Example City"),
         "PAYOUT_LIMIT_MINOR": _minor(env("PAYOUT_LIMIT", "10000"), env("CURRENCY", "USD")),
         "API_REQUESTS_PER_MINUTE": int(env("API_REQUESTS_PER_MINUTE", "120000")),
+        "STRIPE_API_KEY": env("STRIPE_API_KEY", ""),
+        "STRIPE_WEBHOOK_SECRET": env("STRIPE_WEBHOOK_SECRET", ""),
+        "STRIPE_API_BASE": env("STRIPE_API_BASE", ""),
+        "STRIPE_TIMEOUT": 20.0,
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,
@@ -128,6 +135,8 @@ def _refuse_unsafe(settings: dict) -> None:
         wrong.append("MAIL_SERVER must be set")
     if settings["BUSINESS_DATE"]:
         wrong.append("BUSINESS_DATE may not be set")
+    if settings["STRIPE_API_KEY"] and not settings["STRIPE_WEBHOOK_SECRET"]:
+        wrong.append("STRIPE_WEBHOOK_SECRET must be set with STRIPE_API_KEY")
     if settings["DEMO_PASSWORD"]:
         wrong.append("DEMO_PASSWORD may not be set")
     if wrong:

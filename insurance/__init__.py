@@ -31,6 +31,7 @@ def create_app(config: dict[str, Any]) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     csrf = CSRFProtect(app)
+    csrf.exempt("insurance.payments.views.stripe")  # which is signed
     Bootstrap5(app)
     Mail(app)
     Compress(app)
@@ -52,12 +53,14 @@ def _add_features(app: Flask) -> None:
     from .admin import views as admin_views  # noqa: F401 (adds its pages to the blueprint)
     from .agents.views import bp as agents
     from .billing.views import bp as billing
+    from .books.views import bp as books
     from .claims.views import bp as claims
     from .customers.views import bp as customers
     from .documents.views import bp as documents
     from .feedback.views import bp as feedback
     from .operations import cli
     from .operations.views import bp as operations
+    from .payments import bank_views  # noqa: F401 (adds its pages to the blueprint)
     from .payments.views import bp as payments
     from .policies.views import bp as policies
     from .portal import views  # noqa: F401 (adds its pages to the blueprint)
@@ -65,8 +68,8 @@ def _add_features(app: Flask) -> None:
 
     sign_in.install(app)
     for blueprint in (
-        accounts, admin.bp, agents, billing, claims, customers, documents, feedback, operations, payments, policies,
-        portal.bp, public,
+        accounts, admin.bp, agents, billing, books, claims, customers, documents, feedback, operations, payments,
+        policies, portal.bp, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)

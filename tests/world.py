@@ -21,14 +21,15 @@ from insurance.accounts import services as accounts
 from insurance.accounts import tokens
 from insurance.accounts.models import ApiKey, Link, LinkPurpose, SignInSession, User
 from insurance.billing.domain import PaymentPlan
-from insurance.billing.models import BillingAccount, Invoice
+from insurance.billing.models import BillingAccount, DunningNotice, Invoice
+from insurance.billing.services import dunning
 from insurance.claims import queries as claim_queries
 from insurance.claims import services as claims
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import Base, add, db, transaction
 from insurance.core.money import Money
-from insurance.core.outbox import Mail
+from insurance.core.outbox import Mail, MailStatus
 from insurance.core.permissions import Actor, Role
 from insurance.documents.models import Document
 from insurance.feedback import services as feedback
@@ -36,6 +37,7 @@ from insurance.feedback.domain import FeedbackKind
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Receipt
+from insurance.payments.services import autopay, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
@@ -70,6 +72,7 @@ class Book:
     invoice_id: int = 0
     paid_invoice_id: int = 0
     payment_id: int = 0
+    notice_id: int = 0
     document_id: int = 0
     file_id: int = 0
     session_id: int = 0
@@ -91,6 +94,7 @@ class World:
     entry_id: int
     version_id: int
     feedback_id: int
+    suspense_id: int
     tokens: dict[str, str]
 
     @property
@@ -108,6 +112,9 @@ def build() -> World:
     """Make the world by the services."""
     admin = factories.user(Role.ADMIN, authority_minor=1_000_000_00)
     books = [_book(admin), _book(admin)]
+    dunning.send_notices(on=TODAY + timedelta(days=1), notice_days=lambda _ids: {}, actor=admin)
+    for book in books:
+        book.notice_id = _letter(book.invoice_id)
     entry = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.id)).first()
     mail = db.session.scalars(select(Mail.id).order_by(Mail.id)).first()
     version = db.session.scalars(select(ProductVersion.id)).first()
@@ -117,7 +124,10 @@ def build() -> World:
     said = feedback.send(
         kind=FeedbackKind.IDEA, text="Dark pages, please.", screenshot=photo(), actor=books[0].person, key="f"
     )
-    return World(*books, admin, mail, entry, version, said.id, _tokens())
+    waiting = suspense.record(amount=usd("75.00"), received_on=TODAY, reference="?", payer="M LOPEZ", actor=admin)
+    ordered = autopay.order(account_id=books[0].account_id, actor=books[0].person)
+    tokens = {**_tokens(), "test_gateway_save": ordered.token}
+    return World(*books, admin, mail, entry, version, said.id, waiting.id, tokens)
 
 
 def _book(admin: Actor) -> Book:
@@ -158,6 +168,15 @@ def _book(admin: Actor) -> Book:
     book.key_id = db.session.scalars(select(ApiKey.id).where(ApiKey.user_id == book.person.id)).one()
     book.receipt_id = db.session.scalars(select(Receipt.id).where(Receipt.payment_id == book.payment_id)).one()
     return book
+
+
+def _letter(invoice_id: int) -> int:
+    """The notice about an invoice, which no mail could bring."""
+    with transaction():
+        notice = db.session.scalars(select(DunningNotice).where(DunningNotice.invoice_id == invoice_id)).one()
+        mail = db.session.scalars(select(Mail).where(Mail.document_id == notice.document_id)).one()
+        mail.status = MailStatus.DEAD
+        return notice.id
 
 
 def _claims(book: Book, admin: Actor) -> None:
@@ -538,6 +557,8 @@ def starts(world: World) -> dict[str, list[str]]:
         f"/admin/audit/{world.entry_id}",
         f"/admin/products/{world.version_id}",
         f"/admin/feedback/{world.feedback_id}",
+        f"/payments/suspense/{world.suspense_id}",
+        "/payments/clearing/cash",
     ]
     public = ["/", "/login", "/register", "/forgot"]
     return {

@@ -26,6 +26,13 @@ class LoginForm(Form):
     next = HiddenField(optional=True)
 
 
+class SignInAgainForm(Form):
+    """The password once more, and where to go on."""
+
+    password = PasswordField()
+    next = HiddenField(optional=True)
+
+
 class RegisterForm(Form):
     """A new customer's account."""
 

@@ -1,6 +1,9 @@
 """How a request finds out who is asking: the cookie's opaque token, or what a program sends, looked up every time."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
+from typing import Any
 
 from flask import Flask, Response, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -14,6 +17,7 @@ from . import queries, services, tokens
 from .models import SignInSession, User
 
 TOUCH_EVERY = timedelta(minutes=1)
+FRESH = timedelta(minutes=10)
 KEPT = "kept_form"
 LONGEST_PATH = 2000
 NEVER_KEPT = {"csrf_token", "password", "old_password"}
@@ -92,7 +96,7 @@ def _load_browser() -> SignedIn | None:
     found = queries.find_session(token) if token else None
     if found is None:
         return None
-    g.theme = found[1].theme
+    g.theme, g.signed_in_at = found[1].theme, found[0].created_at
     return _touched(*found)
 
 
@@ -101,6 +105,21 @@ def _touched(session: SignInSession, user: User) -> SignedIn:
     if clock.now() - session.seen_at > TOUCH_EVERY:
         services.touch(session.id)
     return SignedIn(**vars(actor))
+
+
+def fresh(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    """Ask for the password before a page that few should see, if the sign-in is older than ten minutes.
+
+    Goes under `@requires`, on pages that are opened by a link.
+    """
+
+    @wraps(view)
+    def run(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        if clock.now() - g.signed_in_at > FRESH:
+            return redirect(url_for("accounts.sign_in_again", next=request.full_path.rstrip("?")), 303)
+        return view(*args, **kwargs)
+
+    return run
 
 
 def sign_in_token() -> str:

@@ -49,6 +49,25 @@ def login() -> ResponseReturnValue:
     return form.page("accounts/login.html")
 
 
+@bp.get("/login/again")
+@bp.post("/login/again")
+@requires("account:use")
+def sign_in_again() -> ResponseReturnValue:
+    """The password once more before what needs a fresh sign-in: a new session takes the place of the old one."""
+    form = forms.SignInAgainForm(next=inside(request.args.get("next")))
+    if form.validate_on_submit():
+        with form.refusals():
+            token = services.sign_in(
+                email=current_user.email,
+                password=form.password.data,
+                address=request.remote_addr or "",
+                browser=request.user_agent.string,
+            )
+            services.sign_out(token=sign_in_token())
+            return carry(redirect(inside(form.next.data) or HOMES[current_user.role], 303), token)  # type: ignore[arg-type]
+    return form.page("accounts/sign_in_again.html")
+
+
 @bp.post("/logout")
 @public
 def logout() -> ResponseReturnValue:

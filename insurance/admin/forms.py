@@ -1,6 +1,17 @@
 """What admins send from pages of their own."""
 
-from ..web.forms import EmailField, Form, TelField, TextAreaField, TextField, VersionField
+from ..core import clock
+from ..web.forms import (
+    DateField,
+    EmailField,
+    Form,
+    HiddenField,
+    TelField,
+    TextAreaField,
+    TextField,
+    VersionField,
+    WholeNumberField,
+)
 
 
 class ResendForm(Form):
@@ -15,6 +26,17 @@ class CompanyForm(Form):
     name = TextField("Name of the company", max=100, autocomplete="organization")
     phone = TelField()
     address = TextAreaField("Address", rows=3, max=300)
+    version = VersionField()
+
+
+class DunningForm(Form):
+    """On which day each notice about an unpaid invoice is due."""
+
+    reminder = WholeNumberField("Reminder, days before the due day", min=1, max=60)
+    overdue = WholeNumberField("Overdue notice, days after it", min=1, max=60)
+    second = WholeNumberField("Second notice, days after it", min=2, max=120)
+    cancellation = WholeNumberField("Notice of cancellation, days after it", min=3, max=200)
+    grace = WholeNumberField("Cover ends, days after it at the earliest", min=4, max=365)
     version = VersionField()
 
 
@@ -42,6 +64,45 @@ class NumberingForm(Form):
     POL = LettersField("Policies and quotes", max=3)
     INV = LettersField("Invoices", max=3)
     RCT = LettersField("Receipts", max=3)
+    CRN = LettersField("Credit notes", max=3)
+    NOT = LettersField("Payment notices", max=3)
     CLM = LettersField("Claims", max=3)
     CUS = LettersField("Customers", max=3)
     version = VersionField()
+
+
+class CloseForm(Form):
+    """Nothing but the wish to close the month that the page names."""
+
+    month = HiddenField()
+
+
+class ReopenForm(CloseForm):
+    """Why a closed month is opened again."""
+
+    reason = TextField("Reason", hint="The audit trail keeps it.", max=200)
+
+
+class ActForm(Form):
+    """A button that changes something."""
+
+
+class EndForm(Form):
+    """Why a disbursement ends here."""
+
+    reason = TextField("Reason", hint="Staff only. The audit trail keeps it.", max=200)
+
+
+class SendForm(Form):
+    """When money left or arrived, and how the bank calls it."""
+
+    on = DateField("Day", past=True, default=clock.today)
+    reference = TextField("Reference", hint="The bank's, or the cheque's number", max=100, optional=True)
+
+
+class PayeeForm(Form):
+    """Whom to pay, and where."""
+
+    payee_name = TextField("Payee", hint="As the bank knows them", max=70)
+    account_number = TextField("IBAN or account number", max=50)
+    bic = TextField("BIC", hint="Needed for most accounts without an IBAN", max=11, optional=True)

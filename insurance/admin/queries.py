@@ -31,13 +31,17 @@ SUBJECTS = {
     "policies": "Policy",
     "invoices": "Invoice",
     "payments": "Payment",
+    "clearings": "Clearing",
+    "suspense_items": "Suspense item",
+    "autopays": "Autopay",
     "claims": "Claim",
-    "disbursements": "Payout",
+    "disbursements": "Disbursement",
     "feedback": "Feedback",
     "billing_accounts": "Billing account",
     "outbox": "Mail",
     "product_versions": "Product",
     "settings": "Setting",
+    "closed_months": "Books",
     "api_keys": "API key",
 }
 

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from ..billing.domain import Ladder
 from ..core import audit, clock, numbering, settings
 from ..core.db import INSERT, check_version, db, lock, transactional
 from ..core.errors import RuleBroken
@@ -44,6 +46,12 @@ def change_numbering(*, version: int, letters: Mapping[str, str], actor: Actor) 
         if list(letters.values()).count(chosen) > 1:
             raise RuleBroken(f"{chosen} stands twice. Each kind of number needs letters of its own.", series)
     _change("numbering", "Numbering", dict(letters), standard=numbering.letters(), version=version, actor=actor)
+
+
+def change_dunning(*, version: int, steps: Mapping[str, int], actor: Actor) -> None:
+    """Let notices about unpaid invoices have other days; `reminder` counts from before the due day, below 0."""
+    Ladder(**steps)
+    _change("dunning", "Dunning", dict(steps), standard=asdict(Ladder()), version=version, actor=actor)
 
 
 def _change(

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..billing import queries as billing
+from ..billing.domain import AGE_WORDS
 from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
@@ -31,12 +32,15 @@ def work_queue() -> ResponseReturnValue:
     today = clock.today()
     counts = policies.counts(current_user, today)
     written = _last_months(today)
+    by_age = billing.overdue_by_age(current_user, today)
+    first, *others = by_age.values()
     return render_template(
         "agent/work_queue.html",
         in_force=counts[PolicyStatus.ACTIVE],
         quoted=counts[PolicyStatus.QUOTED],
         ending=policies.count_ending(current_user, today, RENEWAL_DAYS),
-        overdue=billing.overdue_summary(current_user, today),
+        overdue=sum(others, first),
+        ages=[(AGE_WORDS[word], word, late) for word, late in by_age.items() if late.count],
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         late=billing.overdue_invoices(current_user, today, limit=SHOWN),
         written=written,

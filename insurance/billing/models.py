@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
-from .domain import DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan
+from .domain import DisbursementKind, DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
 
 
 class BillingAccount(Base):
@@ -23,8 +23,12 @@ class BillingAccount(Base):
     holder_name: Mapped[str] = mapped_column(String(200))
     currency: Mapped[str] = mapped_column(String(3))
     plan: Mapped[PaymentPlan] = mapped_column(words(PaymentPlan))
+    due_day: Mapped[int | None]
     credit_minor: Mapped[int] = mapped_column(BigId, default=0)
+    hold_until: Mapped[date | None]
+    hold_reason: Mapped[str] = mapped_column(String(200), default="")
     created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
 
     credit = money_of("credit_minor")
 
@@ -57,8 +61,8 @@ class Invoice(Base):
     __tablename__ = "invoices"
     __table_args__ = (
         CheckConstraint("total_minor > 0", name="total_positive"),
-        CheckConstraint("paid_minor >= 0 AND paid_minor <= total_minor", name="paid_within_total"),
-        UniqueConstraint("account_id", "due_on", "instalment"),
+        CheckConstraint("paid_minor >= 0 AND credited_minor >= 0", name="uses_not_negative"),
+        CheckConstraint("paid_minor + credited_minor <= total_minor", name="paid_within_total"),
         Index(None, "status", "due_on", "id"),
         Index(None, "due_on", "id"),
         Index(None, "total_minor", "id"),
@@ -74,6 +78,7 @@ class Invoice(Base):
     due_on: Mapped[date]
     total_minor: Mapped[int] = mapped_column(BigId)
     paid_minor: Mapped[int] = mapped_column(BigId, default=0)
+    credited_minor: Mapped[int] = mapped_column(BigId, default=0)
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[InvoiceStatus] = mapped_column(words(InvoiceStatus), default=InvoiceStatus.ISSUED)
     document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
@@ -85,27 +90,93 @@ class Invoice(Base):
     @property
     def open_minor(self) -> int:
         """What is still to be paid, in minor units."""
-        return self.total_minor - self.paid_minor if self.status in OPEN else 0
+        return self.total_minor - self.paid_minor - self.credited_minor if self.status in OPEN else 0
 
     open = money_of("open_minor")
 
 
 OPEN = (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID)
 """Statuses of an invoice on which money is still open."""
+OPEN_MINOR = Invoice.total_minor - Invoice.paid_minor - Invoice.credited_minor
+"""`Invoice.open_minor` for queries, of an invoice with one of these statuses."""
 
 
 @append_only
 class InvoiceLine(Base):
-    """An item on the one invoice that demands it."""
+    """An item on the one invoice that demands it; on none, where items of an instalment came to nothing."""
 
     __tablename__ = "invoice_lines"
 
     item_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_items.id"), primary_key=True)
-    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+
+
+@append_only
+class CreditNote(Base):
+    """What is taken off what an account owes: unpaid invoices first, the rest becomes credit."""
+
+    __tablename__ = "credit_notes"
+    __table_args__ = (CheckConstraint("premium_minor + tax_minor > 0", name="amount_positive"),)
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
+    premium_minor: Mapped[int] = mapped_column(BigId)
+    tax_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+    reason: Mapped[str] = mapped_column(String(200))
+    issued_on: Mapped[date]
+    document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
+
+    premium = money_of("premium_minor")
+    tax = money_of("tax_minor")
+
+    @property
+    def amount_minor(self) -> int:
+        """Premium and tax together, in minor units."""
+        return self.premium_minor + self.tax_minor
+
+    amount = money_of("amount_minor")
+
+
+@append_only
+class CreditNotePart(Base):
+    """What a credit note takes off an invoice; without one, what it adds to the account's credit."""
+
+    __tablename__ = "credit_note_parts"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    id: Mapped[int] = identity()
+    credit_note_id: Mapped[int] = mapped_column(BigId, ForeignKey("credit_notes.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("invoices.id"), index=True)
+    amount_minor: Mapped[int] = mapped_column(BigId)
+    currency: Mapped[str] = mapped_column(String(3))
+
+    amount = money_of("amount_minor")
+
+
+class DunningNotice(Base):
+    """A notice about an unpaid invoice. Without an e-mail address it is a letter, handed over once it is posted."""
+
+    __tablename__ = "dunning_notices"
+    __table_args__ = (UniqueConstraint("invoice_id", "step"),)
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"))
+    step: Mapped[Step] = mapped_column(words(Step))
+    decided_on: Mapped[date]
+    lapse_on: Mapped[date | None] = mapped_column(index=True)
+    document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"), unique=True)
+    posted_on: Mapped[date | None]
+    posted_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
 
 
 class Disbursement(Base):
-    """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it."""
+    """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it.
+
+    Once it is approved, the database refuses to change whom it pays, what, and why.
+    """
 
     __tablename__ = "disbursements"
     __table_args__ = (
@@ -114,12 +185,18 @@ class Disbursement(Base):
         CheckConstraint(
             "amount_minor <= limit_minor OR checker_id IS NULL OR checker_id <> maker_id", name="maker_not_checker"
         ),
+        CheckConstraint("kind <> 'refund' OR account_id IS NOT NULL", name="refund_of_an_account"),
         Index(None, "status", "id"),
     )
 
     id: Mapped[int] = identity()
+    kind: Mapped[DisbursementKind] = mapped_column(words(DisbursementKind))
     customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
+    replaces_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("disbursements.id"), unique=True)
     payee_name: Mapped[str] = mapped_column(String(200))
+    account_number: Mapped[str] = mapped_column(String(34), default="")
+    bic: Mapped[str] = mapped_column(String(11), default="")
     reason: Mapped[str] = mapped_column(String(200))
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
@@ -130,9 +207,19 @@ class Disbursement(Base):
     reference: Mapped[str] = mapped_column(String(100), default="")
     requested_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    sender_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    sent_on: Mapped[date | None]
     settled_on: Mapped[date | None]
+    ended_on: Mapped[date | None]
+    end_reason: Mapped[str] = mapped_column(String(200), default="")
 
     amount = money_of("amount_minor")
+
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether the money is still owed though this order has ended: a cancelled refund is credit again."""
+        owed = self.status is DisbursementStatus.CANCELLED and self.kind is DisbursementKind.CLAIM
+        return owed or self.status is DisbursementStatus.RETURNED
 
 
 class OpenInvoiceTally(Base):

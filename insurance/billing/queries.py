@@ -2,22 +2,47 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 
-from ..core import clock
+from ..accounts.models import User
+from ..core import clock, settings
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
+from ..core.outbox import Mail, MailStatus
 from ..core.permissions import Actor
 from ..core.words import Words
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import INVOICE_WORDS, OVERDUE_WORDS, InvoiceStatus, ItemKind, is_overdue
-from .models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine, OpenInvoiceTally
+from .domain import (
+    AGES,
+    INVOICE_WORDS,
+    OVERDUE_WORDS,
+    DisbursementKind,
+    DisbursementStatus,
+    InvoiceStatus,
+    ItemKind,
+    Ladder,
+    Step,
+    is_overdue,
+)
+from .models import (
+    OPEN,
+    OPEN_MINOR,
+    BillingAccount,
+    BillingItem,
+    CreditNote,
+    CreditNotePart,
+    Disbursement,
+    DunningNotice,
+    Invoice,
+    InvoiceLine,
+    OpenInvoiceTally,
+)
 
 OVERDUE = "overdue"
 CHUNK = 500
@@ -35,10 +60,10 @@ def overdue(day: date) -> ColumnElement[bool]:
 
 def open_minor() -> ColumnElement[int]:
     """`Invoice.open_minor` for queries."""
-    return case((Invoice.status.in_(OPEN), Invoice.total_minor - Invoice.paid_minor), else_=0)
+    return case((Invoice.status.in_(OPEN), OPEN_MINOR), else_=0)
 
 
-def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
+def invoice_rows(actor: Actor, *, q: str = "", status: str = "", late: str = "") -> Select:
     """Invoices for lists."""
     statement = _in_sight(
         actor,
@@ -48,6 +73,7 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
         Invoice.due_on,
         Invoice.total_minor,
         Invoice.paid_minor,
+        OPEN_MINOR.label("open_minor"),
         Invoice.currency,
         Invoice.status,
         Invoice.instalment,
@@ -67,6 +93,10 @@ def invoice_rows(actor: Actor, *, q: str = "", status: str = "") -> Select:
                 (of_policy.join(Customer, Customer.id == BillingAccount.customer_id), Customer.number),
             )
         )
+    if late:
+        first, last = AGES[late]
+        days = clock.today() - timedelta(days=last), clock.today() - timedelta(days=first)
+        statement = statement.where(Invoice.status.in_(OPEN), Invoice.due_on.between(*days))
     if status == OVERDUE:
         statement = statement.where(overdue(clock.today()))
     elif status:
@@ -168,8 +198,15 @@ def open_invoices(account_id: int) -> list[Invoice]:
 
 
 def due_now(actor: Actor, day: date) -> list[Row]:
-    """The open invoices in sight that are issued, the oldest due first: what a customer is asked to pay."""
+    """The open invoices in sight that are issued, the oldest due first: what a customer is asked to pay.
+
+    `lapse_on` is the first day without cover if nothing is paid, once a notice of cancellation says so.
+    """
+    ends = select(DunningNotice.lapse_on).where(
+        DunningNotice.invoice_id == Invoice.id, DunningNotice.step == Step.CANCELLATION
+    )
     statement = invoice_rows(actor).where(Invoice.status.in_(OPEN), Invoice.issued_on <= day)
+    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(10)))
 
 
@@ -180,22 +217,37 @@ class Overdue:
     count: int
     amount: Money
 
+    def __add__(self, other: "Overdue") -> "Overdue":
+        return Overdue(self.count + other.count, self.amount + other.amount)
+
+
+def overdue_by_age(actor: Actor, day: date) -> dict[str, Overdue]:
+    """What is overdue in the actor's sight, in the currency of the business, by how late it is."""
+    currency = current_app.config["CURRENCY"]
+    whole = actor.wide_sight
+    due_on = OpenInvoiceTally.due_on if whole else Invoice.due_on
+    age = case(
+        *((due_on >= day - timedelta(days=last), word) for word, (_, last) in AGES.items() if word != "more"),
+        else_="more",
+    ).label("age")
+    if whole:
+        tally = OpenInvoiceTally
+        statement = select(age, func.sum(tally.count), func.sum(tally.open_minor)).where(tally.currency == currency)
+    else:
+        statement = _in_sight(actor, age, func.count(), func.sum(OPEN_MINOR))
+        statement = statement.where(Invoice.status.in_(OPEN), Invoice.currency == currency)
+    found = {
+        word: Overdue(int(count), Money(int(minor), currency))
+        for word, count, minor in db.session.execute(statement.where(due_on < day).group_by(age))
+    }
+    nothing = Overdue(0, Money.zero(currency))
+    return {word: found.get(word, nothing) for word in AGES}
+
 
 def overdue_summary(actor: Actor, day: date) -> Overdue:
-    """What is overdue in the actor's sight, in the currency of the business."""
-    currency = current_app.config["CURRENCY"]
-    tally = OpenInvoiceTally
-    statement = (
-        select(func.coalesce(func.sum(tally.count), 0), func.coalesce(func.sum(tally.open_minor), 0)).where(
-            tally.due_on < day, tally.currency == currency
-        )
-        if actor.wide_sight
-        else _in_sight(actor, func.count(), func.coalesce(func.sum(Invoice.total_minor - Invoice.paid_minor), 0)).where(
-            overdue(day), Invoice.currency == currency
-        )
-    )
-    count, minor = db.session.execute(statement).one()
-    return Overdue(int(count), Money(int(minor), currency))
+    """What is overdue in the actor's sight, all of it."""
+    first, *others = overdue_by_age(actor, day).values()
+    return sum(others, first)
 
 
 def overdue_invoices(actor: Actor, day: date, limit: int) -> list[Row]:
@@ -216,6 +268,12 @@ def items_of(account_id: int) -> list[BillingItem]:
             .order_by(BillingItem.instalment, BillingItem.id)
         )
     )
+
+
+def unbilled_items(account_id: int) -> list[BillingItem]:
+    """What an account will have to pay but has no invoice for yet, in order."""
+    statement = _not_billed(date.max).where(BillingItem.account_id == account_id)
+    return list(db.session.scalars(statement.order_by(BillingItem.instalment, BillingItem.id)))
 
 
 def _not_billed(on: date) -> Select:
@@ -319,3 +377,245 @@ def coming(actor: Actor) -> list[Row]:
             .limit(24)
         )
     )
+
+
+# What follows when nothing is paid
+
+
+def ladder() -> Ladder:
+    """The steps as admins have set them."""
+    return Ladder(**settings.get("dunning"))
+
+
+def accounts_to_dun(on: date, ladder: Ladder) -> Iterator[Sequence[int]]:
+    """The accounts that may call for a notice on a day, chunk by chunk. Each step goes by its own days."""
+
+    def sent(step: Step) -> ColumnElement[bool]:
+        return (
+            select(DunningNotice.id).where(DunningNotice.invoice_id == Invoice.id, DunningNotice.step == step).exists()
+        )
+
+    def late_by(step: Step) -> ColumnElement[bool]:
+        return Invoice.due_on <= on - timedelta(days=ladder.days(step))
+
+    soon = (Invoice.due_on > on) & (Invoice.due_on <= on - timedelta(days=ladder.reminder)) & ~sent(Step.REMINDER)
+    late = (
+        late_by(Step.OVERDUE) & ~sent(Step.OVERDUE),
+        late_by(Step.SECOND) & sent(Step.OVERDUE) & ~sent(Step.SECOND),
+        late_by(Step.CANCELLATION) & sent(Step.SECOND) & ~sent(Step.CANCELLATION),
+    )
+    wanted = (
+        select(Invoice.account_id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .where(Invoice.status.in_(OPEN), or_(soon, *late), not_held(on))
+        .distinct()
+        .order_by(Invoice.account_id)
+        .limit(CHUNK)
+    )
+    last = 0
+    while chunk := db.session.scalars(wanted.where(Invoice.account_id > last)).all():
+        yield chunk
+        last = chunk[-1]
+
+
+def not_held(on: date) -> ColumnElement[bool]:
+    """Whether nobody has asked an account's notices to wait."""
+    return BillingAccount.hold_until.is_(None) | (BillingAccount.hold_until < on)
+
+
+def invoices_open_on(account_ids: Sequence[int]) -> list[Invoice]:
+    """The open invoices of some accounts, the oldest due first."""
+    statement = select(Invoice).where(Invoice.account_id.in_(account_ids), Invoice.status.in_(OPEN))
+    return list(db.session.scalars(statement.order_by(Invoice.account_id, Invoice.due_on, Invoice.id)))
+
+
+def notices_taken(account_ids: Sequence[int]) -> dict[int, dict[Step, date | None]]:
+    """The notices about the open invoices of some accounts, and the day on which each was handed over, if it was."""
+    rows = db.session.execute(
+        select(DunningNotice, Mail)
+        .join(Invoice, Invoice.id == DunningNotice.invoice_id)
+        .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+        .where(Invoice.account_id.in_(account_ids), Invoice.status.in_(OPEN))
+    )
+    taken: dict[int, dict[Step, date | None]] = {}
+    for notice, mail in rows:
+        taken.setdefault(notice.invoice_id, {})[notice.step] = _handed_over(notice, mail)
+    return taken
+
+
+def _handed_over(notice: DunningNotice, mail: Mail | None) -> date | None:
+    if notice.posted_on:
+        return notice.posted_on
+    if mail and mail.status is MailStatus.SENT and mail.sent_at:
+        return mail.sent_at.astimezone(clock.zone()).date()
+    if mail and mail.status is MailStatus.KEPT:  # where there is no mail server, a mail goes no further than this
+        return notice.decided_on
+    return None
+
+
+def printed_lapse(invoice_id: int) -> date | None:
+    """The day that the notice of cancellation about an invoice names as the first without cover."""
+    return db.session.scalar(
+        select(DunningNotice.lapse_on).where(
+            DunningNotice.invoice_id == invoice_id, DunningNotice.step == Step.CANCELLATION
+        )
+    )
+
+
+def accounts_to_lapse(on: date) -> Sequence[int]:
+    """The accounts of which a notice of cancellation has run out by a day, with something open still."""
+    return db.session.scalars(
+        select(Invoice.account_id)
+        .join(DunningNotice, DunningNotice.invoice_id == Invoice.id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .where(DunningNotice.lapse_on <= on, Invoice.status.in_(OPEN), not_held(on))
+        .distinct()
+        .order_by(Invoice.account_id)
+    ).all()
+
+
+# Money out
+
+
+def disbursement_rows(*, q: str = "", status: str = "", kind: str = "") -> Select:
+    """Orders to pay money out, for the list of those who send it."""
+    statement = (
+        select(
+            Disbursement.id,
+            Disbursement.kind,
+            Disbursement.reason,
+            Disbursement.payee_name,
+            Disbursement.account_number,
+            Disbursement.customer_id,
+            Disbursement.amount_minor,
+            Disbursement.currency,
+            Disbursement.status,
+            Disbursement.requested_at,
+            Customer.name.label("customer_name"),
+            User.name.label("maker_name"),
+        )
+        .join(Customer, Customer.id == Disbursement.customer_id)
+        .join(User, User.id == Disbursement.maker_id)
+    )
+    if q:
+        statement = statement.where(
+            customers.matches(
+                q,
+                Disbursement.id,
+                (_refunds_of(), BillingAccount.policy_number),
+                (select(Disbursement.id).join(Customer, Customer.id == Disbursement.customer_id), Customer.number),
+            )
+        )
+    if status:
+        statement = statement.where(Disbursement.status == DisbursementStatus(status))
+    if kind:
+        statement = statement.where(Disbursement.kind == DisbursementKind(kind))
+    return statement
+
+
+def _refunds_of() -> Select:
+    return select(Disbursement.id).join(BillingAccount, BillingAccount.id == Disbursement.account_id)
+
+
+def get_disbursement(id: int) -> Disbursement:
+    """One order to pay money out."""
+    order = db.session.get(Disbursement, id)
+    if order is None:
+        raise NotFound("We cannot find that disbursement.")
+    return order
+
+
+def find_replacement(id: int) -> Disbursement | None:
+    """The order that replaces another one."""
+    return db.session.scalar(select(Disbursement).where(Disbursement.replaces_id == id))
+
+
+def refunds_of(account_id: int) -> Sequence[Disbursement]:
+    """The refunds of an account that is in sight already, the newest first."""
+    return db.session.scalars(
+        select(Disbursement).where(Disbursement.account_id == account_id).order_by(Disbursement.id.desc())
+    ).all()
+
+
+def refunds_to_approve(limit: int) -> list[Row]:
+    """The refunds that wait for a second person."""
+    waiting = disbursement_rows(status=DisbursementStatus.REQUESTED, kind=DisbursementKind.REFUND)
+    return list(db.session.execute(waiting.order_by(Disbursement.id).limit(limit)))
+
+
+def accounts_with_credit(customer_id: int) -> Sequence[BillingAccount]:
+    """The accounts with credit of a customer who is in sight already."""
+    return db.session.scalars(
+        select(BillingAccount)
+        .where(BillingAccount.customer_id == customer_id, BillingAccount.credit_minor > 0)
+        .order_by(BillingAccount.id)
+    ).all()
+
+
+def _notices(actor: Actor, *columns: Any) -> Select:
+    return (
+        select(*columns)
+        .select_from(DunningNotice)
+        .join(Invoice, Invoice.id == DunningNotice.invoice_id)
+        .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+        .join(Customer, Customer.id == BillingAccount.customer_id)
+        .where(customers.sight(actor))
+    )
+
+
+def get_notice(id: int, actor: Actor) -> DunningNotice:
+    """One notice in sight."""
+    notice = db.session.scalar(_notices(actor, DunningNotice).where(DunningNotice.id == id))
+    if notice is None:
+        raise NotFound("We cannot find that notice.")
+    return notice
+
+
+def notices_about(invoice_id: int) -> list[Row]:
+    """The notices about an invoice that is in sight already, with the mail that brought each."""
+    return list(
+        db.session.execute(
+            select(DunningNotice, Mail)
+            .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+            .where(DunningNotice.invoice_id == invoice_id)
+            .order_by(DunningNotice.id)
+        )
+    )
+
+
+def letters_to_post(actor: Actor) -> list[Row]:
+    """The notices in sight that no mail can bring: there is no address, or the mail server refused it for good."""
+    statement = (
+        _notices(
+            actor,
+            DunningNotice.id,
+            DunningNotice.number,
+            DunningNotice.step,
+            DunningNotice.decided_on,
+            DunningNotice.document_id,
+            Invoice.number.label("invoice_number"),
+            Invoice.id.label("invoice_id"),
+            Customer.id.label("customer_id"),
+            Customer.name.label("customer_name"),
+            Customer.address,
+        )
+        .outerjoin(Mail, Mail.document_id == DunningNotice.document_id)
+        .where(DunningNotice.posted_on.is_(None), or_(Mail.id.is_(None), Mail.status == MailStatus.DEAD))
+        .where(Invoice.status.in_(OPEN))
+        .order_by(DunningNotice.id)
+        .limit(CHUNK)
+    )
+    return list(db.session.execute(statement))
+
+
+def credit_notes_on(invoice_id: int) -> list[Row]:
+    """What credit notes have taken off an invoice."""
+    return list(
+        db.session.execute(
+            select(CreditNote.number, CreditNote.issued_on, CreditNote.reason, CreditNote.document_id,
+                   CreditNotePart.amount_minor, CreditNotePart.currency)
+            .join(CreditNote, CreditNote.id == CreditNotePart.credit_note_id)
+            .where(CreditNotePart.invoice_id == invoice_id)
+            .order_by(CreditNote.id)
+        )
+    )  # fmt: skip

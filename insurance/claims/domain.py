@@ -113,6 +113,8 @@ ACT_WORDS = {
     "reject": "Rejected",
     "approve_payout": "Payout approved",
     "settle": "Paid",
+    "return_payout": "Sent back by the bank",
+    "replace_payout": "Payout ordered anew",
     "appeal": "Appealed",
     "withdraw": "Withdrawn",
     "close": "Closed",

@@ -349,6 +349,16 @@ def payouts(claim_id: int) -> Sequence[Disbursement]:
     ).all()
 
 
+def get_claim_of_payout(disbursement_id: int) -> Claim:
+    """The claim that an order pays out; for those who may send money out, who see every claim."""
+    claim = db.session.scalar(
+        select(Claim).join(Payout, Payout.claim_id == Claim.id).where(Payout.disbursement_id == disbursement_id)
+    )
+    if claim is None:
+        raise NotFound("We cannot find that payout.")
+    return claim
+
+
 def payouts_to_approve(limit: int) -> list[Row]:
     """The payouts that wait for a second person."""
     return list(

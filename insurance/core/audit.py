@@ -1,20 +1,27 @@
-"""Who did what to which record, before and after: written with the change, never changed."""
+"""Who did what to which record, before and after: written with the change, never changed, each sealed with the last."""
 
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import g, has_request_context, request
-from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, event, select, true
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
-from .db import Base, BigId, append_only, db, identity
+from .db import INSERT, Base, BigId, append_only, db, identity, in_hand
 from .permissions import Actor
+
+FIRST = "0" * 64
+"""What the first entry has for the hash of the one before it."""
+CHUNK = 1000
 
 
 @append_only
 class AuditEntry(Base):
-    """One act on one record."""
+    """One act on one record. `hash` seals what it says together with the hash of the entry before it."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index(None, "subject", "subject_id"),)
@@ -31,29 +38,115 @@ class AuditEntry(Base):
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     address: Mapped[str] = mapped_column(String(60))
     request_id: Mapped[str] = mapped_column(String(64))
+    previous_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """How many entries there are, and the hash of the last: without it nobody would miss those at the end."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigId, default=0)
+    hash: Mapped[str] = mapped_column(String(64), default=FIRST)
+
+
+SEALED = tuple(
+    column.name for column in AuditEntry.__table__.columns if column.name not in ("id", "previous_hash", "hash")
+)
+"""The columns that an entry's hash covers. A new column needs a hash of its own: those there are cannot be redone."""
 
 
 def record(
     action: str, row: Any, *, label: str, actor: Actor, before: dict[str, Any] | None = None, **after: Any
 ) -> None:
-    """Note an act on a row that has its id. Only plain values go into `before` and the rest."""
+    """Note an act on a row that has its id. Only plain values go into `before` and the rest.
+
+    It is written when the transaction commits.
+    """
     inside = has_request_context()
-    db.session.add(
-        AuditEntry(
-            at=clock.now(),
-            actor_id=actor.id,
-            actor_name=actor.name,
-            action=action,
-            subject=row.__tablename__,
-            subject_id=row.id,
-            label=label[:200],
-            before={key: _plain(value) for key, value in (before or {}).items()},
-            after={key: _plain(value) for key, value in after.items()},
-            address=(request.remote_addr or "")[:60] if inside else "",
-            request_id=g.get("request_id", "") if inside else "",
-        )
+    entry = AuditEntry(
+        at=clock.now(),
+        actor_id=actor.id,
+        actor_name=actor.name,
+        action=action,
+        subject=row.__tablename__,
+        subject_id=row.id,
+        label=label[:200],
+        before={key: _plain(value) for key, value in (before or {}).items()},
+        after={key: _plain(value) for key, value in after.items()},
+        address=(request.remote_addr or "")[:60] if inside else "",
+        request_id=g.get("request_id", "") if inside else "",
     )
+    in_hand().setdefault("acts", []).append(entry)
 
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, bool, list, dict)) else str(value)
+
+
+@event.listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    """Chain the acts of the transaction to those before it.
+
+    The head is locked last, and only for the commit: whoever holds it makes every other writer wait.
+    """
+    entries: list[AuditEntry] = session.info.get("in_hand", {}).pop("acts", [])
+    if not entries:
+        return
+    session.flush()
+    head = _lock_head(session)
+    for entry in entries:
+        entry.previous_hash = head.hash
+        entry.hash = head.hash = seal(head.hash, vars(entry))
+        head.count += 1
+    session.add_all(entries)
+
+
+def _lock_head(session: Session) -> AuditHead:
+    locked = select(AuditHead).with_for_update().execution_options(populate_existing=True)
+    head = session.scalar(locked)
+    if head is None:  # the very first entry
+        new: Any = INSERT[db.engine.dialect.name](AuditHead).values(id=1)
+        session.execute(new.on_conflict_do_nothing())
+        head = session.scalars(locked).one()
+    return head
+
+
+def seal(previous_hash: str, entry: Mapping[Any, Any]) -> str:
+    """The hash of an entry's columns and of the entry before it; the same on every database."""
+    said = {name: entry[name] for name in SEALED} | {
+        "at": entry["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    }
+    written = json.dumps([previous_hash, said], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def is_sealed(entry: AuditEntry) -> bool:
+    """Whether an entry says what it said when it was written."""
+    return entry.hash == seal(entry.previous_hash, {name: getattr(entry, name) for name in SEALED})
+
+
+def head() -> AuditHead:
+    """The end of the chain."""
+    return db.session.get(AuditHead, 1) or AuditHead(count=0, hash=FIRST)
+
+
+def breaks() -> Iterator[str]:
+    """Where the chain is broken, the first place first: an entry that was changed, or one that is missing before it."""
+    columns = [AuditEntry.__table__.c[name] for name in ("id", "previous_hash", "hash", *SEALED)]
+    # One statement reads entries and head as they were at one moment, whoever writes meanwhile.
+    statement = select(*columns, AuditHead.count.label("head_count"), AuditHead.hash.label("head_hash"))
+    statement = statement.outerjoin(AuditHead, true()).order_by(AuditEntry.id).execution_options(yield_per=CHUNK)
+    count, last, end = 0, FIRST, (head().count, head().hash)
+    with db.session.execute(statement) as rows:  # who asks for the first break alone leaves the others unread
+        for row in rows.mappings():
+            if row["previous_hash"] != last:
+                yield f"entry {row['id']} does not follow on the one before it"
+            if row["hash"] != seal(row["previous_hash"], row):
+                yield f"entry {row['id']} was changed"
+            count, last, end = count + 1, row["hash"], (row["head_count"], row["head_hash"])
+    if (count, last) != end:
+        yield f"{end[0] or 0} entries were written, {count} are there"

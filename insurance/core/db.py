@@ -132,13 +132,13 @@ def transaction(*, keep: bool = True) -> Iterator[Session]:
     Without `keep` nothing is, so that one sees what would come of the block.
     """
     session = db.session()
-    if session.info.get("writing"):
+    if "in_hand" in session.info:
         yield session
         return
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("rows were changed outside transaction()")
     session.rollback()  # ends the reading: whatever was read is read again, under the lock
-    session.info["writing"] = True
+    session.info["in_hand"] = {}
     try:
         with _turn():
             session.connection(execution_options={"writes": True})
@@ -146,8 +146,13 @@ def transaction(*, keep: bool = True) -> Iterator[Session]:
             if keep:
                 session.commit()
     finally:
-        session.info["writing"] = False
+        del session.info["in_hand"]
         session.rollback()  # nothing to undo after a commit
+
+
+def in_hand() -> dict[str, Any]:
+    """What is remembered for the transaction in hand and forgotten with it; outside of one, a KeyError."""
+    return db.session().info["in_hand"]
 
 
 @contextmanager
@@ -172,11 +177,19 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
                     return service(*args, **kwargs)
             except OperationalError as error:
                 lost = getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
-                if not lost or not tries_left or db.session().info.get("writing"):
+                if not lost or not tries_left or "in_hand" in db.session().info:
                     raise
         raise AssertionError("unreachable")
 
     return run
+
+
+def read_one_moment() -> None:
+    """Begin to read anew, and see everything as it is now until the reading ends, whoever writes meanwhile."""
+    session = db.session()
+    session.rollback()
+    postgres = db.engine.dialect.name == "postgresql"  # a transaction of SQLite always reads so
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"} if postgres else {})
 
 
 M = TypeVar("M")

@@ -8,7 +8,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from . import clock, settings
 from .db import INSERT, Base, db
 
-SERIES = {"POL": "Policies", "INV": "Invoices", "RCT": "Receipts", "CLM": "Claims", "CUS": "Customers"}
+SERIES = {
+    "POL": "Policies",
+    "INV": "Invoices",
+    "RCT": "Receipts",
+    "CRN": "Credit notes",
+    "NOT": "Payment notices",
+    "CLM": "Claims",
+    "CUS": "Customers",
+}
 """What each series numbers; its key is also the letters that its numbers begin with, unless admins set others."""
 
 

@@ -103,6 +103,7 @@ def record(customer_id: int) -> ResponseReturnValue:
     today = clock.today()
     return render_template(
         "customers/record.html",
+        credits=billing.accounts_with_credit(customer_id),
         customer=customer,
         words=ACTIVE[customer.active],
         agent=accounts.get_user(customer.agent_id) if customer.agent_id else None,

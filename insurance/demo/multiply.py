@@ -34,7 +34,16 @@ from sqlalchemy import (
     update,
 )
 
-from ..billing.models import BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
+from ..billing.models import (
+    BillingAccount,
+    BillingItem,
+    CreditNote,
+    CreditNotePart,
+    Disbursement,
+    DunningNotice,
+    Invoice,
+    InvoiceLine,
+)
 from ..claims.models import Claim, ClaimCoverage, ClaimEvent, Payout, ReserveChange
 from ..core.db import db
 from ..core.numbering import Number
@@ -42,23 +51,34 @@ from ..core.outbox import Mail
 from ..customers.domain import search_form, words
 from ..customers.models import Customer, CustomerWord
 from ..documents.models import Document
-from ..ledger.domain import COMPANY, Account, Event
+from ..ledger.domain import COMPANY, OF_CLAIMS, Event
 from ..ledger.models import Transfer
 from ..payments.models import Allocation, Payment, Receipt
 from ..policies.models import Policy, PolicyTransaction
 
 MODELS: Sequence[type[Any]] = (
-    Customer, BillingAccount, Policy, PolicyTransaction, BillingItem, Document, Invoice, InvoiceLine, Payment,
-    Allocation, Receipt, Claim, ClaimCoverage, ClaimEvent, ReserveChange, Disbursement, Payout, Transfer, Mail,
+    Customer, BillingAccount, Policy, PolicyTransaction, BillingItem, Document, Invoice, InvoiceLine, CreditNote,
+    CreditNotePart, DunningNotice, Payment, Allocation, Receipt, Claim, ClaimCoverage, ClaimEvent, ReserveChange,
+    Disbursement, Payout, Transfer, Mail,
 )  # fmt: skip
 """What is copied, each table after those that it points to. Audit entries are not: nobody did what the copies say."""
-SERIES: dict[str, type[Any]] = {"CUS": Customer, "POL": Policy, "INV": Invoice, "RCT": Receipt, "CLM": Claim}
+NUMBERED = (Policy, Invoice, CreditNote, DunningNotice, Receipt)
+"""Numbered records that differ in the copy by their number alone."""
+SERIES: dict[str, type[Any]] = {
+    "CUS": Customer,
+    "POL": Policy,
+    "INV": Invoice,
+    "CRN": CreditNote,
+    "NOT": DunningNotice,
+    "RCT": Receipt,
+    "CLM": Claim,
+}
 NUMBER = re.compile(r"[A-Z]{3}-[0-9]{4}-[0-9]{6,}")
 LINK = re.compile(r"/portal/(pay|claims)/([0-9]+)")
-OF_CLAIMS = (Account.CASE_RESERVES, Account.CLAIMS_INCURRED, Account.CLAIMS_PAYABLE)
-"""The ledger accounts whose subject is a claim; the others have a billing account, or nobody."""
 EVENTS = {
     Event.BIND: BillingAccount,
+    Event.LAPSE: BillingAccount,
+    Event.CREDIT_NOTE: CreditNote,
     Event.INVOICE_ISSUED: Invoice,
     Event.PAYMENT: Payment,
     Event.ALLOCATION: Allocation,
@@ -294,7 +314,7 @@ class _Copier:
                 "email": literal("demo") + cast(id_, String) + literal("@example.com"),
                 "agent_id": select(AGENTS.c.id).where(AGENTS.c.place == self.copy % self.agents).scalar_subquery(),
             }
-        if model in (Policy, Invoice, Receipt):
+        if model in NUMBERED:
             return {"number": self._number(model.number)}
         if model is BillingAccount:
             return {

@@ -18,8 +18,8 @@ from ..accounts import queries as accounts
 from ..accounts import services as account_services
 from ..accounts.models import User
 from ..billing import queries as billing
-from ..billing import services as billing_services
 from ..billing.domain import PaymentPlan
+from ..billing.services import invoices as billing_services
 from ..claims import services as claims
 from ..core import clock
 from ..core.dates import add_months

@@ -15,6 +15,8 @@ class DocumentKind(StrEnum):
 
     INVOICE = "invoice"
     RECEIPT = "receipt"
+    CREDIT_NOTE = "credit_note"
+    NOTICE = "notice"
 
 
 @append_only

@@ -49,13 +49,6 @@ def written(
     `data` has what its kind asks for (see pdf.render); company, customer, numbers and the day are added here.
     """
     today = clock.today()
-    facts = {
-        "company": settings.company(),
-        "customer": {"name": customer.name, "address": customer.address, "number": customer.number},
-        "policy_number": policy_number,
-        "number": number,
-        "issued_on": in_words(today),
-    }
     return Document(
         kind=kind,
         number=number,
@@ -63,8 +56,19 @@ def written(
         policy_number=policy_number,
         issued_on=today,
         issued_at=clock.now(),
-        data=facts | data,
+        data=letterhead(number=number, customer=customer, policy_number=policy_number) | data,
     )
+
+
+def letterhead(*, number: str, customer: Customer, policy_number: str) -> dict[str, Any]:
+    """What every document says, of whatever kind: from whom, to whom, about which policy, when."""
+    return {
+        "company": settings.company(),
+        "customer": {"name": customer.name, "address": customer.address, "number": customer.number},
+        "policy_number": policy_number,
+        "number": number,
+        "issued_on": in_words(clock.today()),
+    }
 
 
 def pdf(document: Document) -> bytes:
@@ -113,7 +117,7 @@ def _archive(document: Document) -> None:
 
 def file_name(document: Document) -> str:
     """What a document's file is called: Invoice INV-2026-000001.pdf."""
-    return f"{document.kind.capitalize()} {document.number}.pdf"
+    return f"{document.kind.replace('_', ' ').capitalize()} {document.number}.pdf"
 
 
 @transactional

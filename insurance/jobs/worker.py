@@ -9,6 +9,7 @@ from ..core import clock
 from ..core.db import db
 from ..documents import services as documents
 from ..messages import services as messages
+from ..payments.services import gateway
 from . import queries, services
 
 PAUSE_SECONDS = 1.0
@@ -36,4 +37,4 @@ def round_of_work(app: Flask) -> bool:
     today = clock.today()
     if not queries.has_run("nightly", today):
         services.run_nightly(today, app.logger.info)
-    return bool(messages.deliver_due() + documents.archive_due())
+    return bool(messages.deliver_due() + documents.archive_due() + gateway.ask_gateway())

@@ -1,4 +1,4 @@
-"""The ledger's one table."""
+"""Transfers, and the months that take no more of them."""
 
 from datetime import date, datetime
 
@@ -21,6 +21,7 @@ class Transfer(Base):
         Index(None, "debit_account", "debit_subject"),
         Index(None, "credit_account", "credit_subject"),
         Index(None, "event", "event_id"),
+        Index(None, "posted_on", "id"),
     )
 
     id: Mapped[int] = identity()
@@ -37,3 +38,18 @@ class Transfer(Base):
     recorded_at: Mapped[datetime]
 
     amount = money_of("amount_minor")
+
+
+class ClosedMonth(Base):
+    """A month into which nothing is posted any more; nor into any before it."""
+
+    __tablename__ = "closed_months"
+
+    ends_on: Mapped[date] = mapped_column(primary_key=True)
+    closed_at: Mapped[datetime]
+    closed_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
+
+    @property
+    def id(self) -> int:
+        """By what the audit trail knows it: 202611 for November 2026."""
+        return self.ends_on.year * 100 + self.ends_on.month

@@ -1,7 +1,9 @@
-"""Balances: what was debited less what was credited."""
+"""Balances: what was debited less what was credited. And which months are closed."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from flask import current_app
 from sqlalchemy import Subquery, func, literal, select, union_all
@@ -9,7 +11,7 @@ from sqlalchemy import Subquery, func, literal, select, union_all
 from ..core.db import db
 from ..core.money import Money
 from .domain import Account
-from .models import Transfer
+from .models import ClosedMonth, Transfer
 
 
 def balance(
@@ -47,6 +49,11 @@ class TrialLine:
     debit: Money
     credit: Money
 
+    @property
+    def balance(self) -> Money:
+        """The debit balance; negative where more was credited."""
+        return self.debit - self.credit
+
 
 def trial_balance(as_of: date | None = None) -> list[TrialLine]:
     """Every account that was moved, by currency and account. Debits and credits of a currency come to the same sum."""
@@ -62,17 +69,60 @@ def trial_balance(as_of: date | None = None) -> list[TrialLine]:
     ]
 
 
+class DaySums(NamedTuple):
+    """What was debited and credited to an account on a day, in minor units."""
+
+    account: Account
+    currency: str
+    day: date
+    debit: int
+    credit: int
+
+
+def by_day(as_of: date | None = None, account: Account | None = None) -> Iterator[DaySums]:
+    """The sums of each day on which something moved, of all accounts or one, by currency, account and day."""
+    side = _sides(as_of)
+    key = (side.c.account, side.c.currency, side.c.posted_on)
+    statement = select(*key, func.sum(side.c.debit), func.sum(side.c.credit)).group_by(*key)
+    if account:
+        statement = statement.where(side.c.account == account)
+    rows = db.session.execute(statement.order_by(side.c.currency, side.c.account, side.c.posted_on))
+    for account_, currency, day, debit, credit in rows:
+        yield DaySums(account_, currency, day, int(debit), int(credit))
+
+
+def first_posting() -> date | None:
+    """The day of the earliest transfer."""
+    return db.session.scalar(select(func.min(Transfer.posted_on)))
+
+
+def closed_through() -> date | None:
+    """The last day of the last closed month."""
+    return db.session.scalar(select(func.max(ClosedMonth.ends_on)))
+
+
+def closed_months() -> Sequence[ClosedMonth]:
+    """The closed months, the last one first."""
+    return db.session.scalars(select(ClosedMonth).order_by(ClosedMonth.ends_on.desc())).all()
+
+
 def _sides(as_of: date | None = None) -> Subquery:
     """Each transfer twice: for the account that it debits, and for the one that it credits."""
     debited = select(
         Transfer.debit_account.label("account"),
         Transfer.debit_subject.label("subject"),
         Transfer.currency,
+        Transfer.posted_on,
         Transfer.amount_minor.label("debit"),
         literal(0).label("credit"),
     )
     credited = select(
-        Transfer.credit_account, Transfer.credit_subject, Transfer.currency, literal(0), Transfer.amount_minor
+        Transfer.credit_account,
+        Transfer.credit_subject,
+        Transfer.currency,
+        Transfer.posted_on,
+        literal(0),
+        Transfer.amount_minor,
     )
     if as_of is not None:
         debited, credited = (part.where(Transfer.posted_on <= as_of) for part in (debited, credited))

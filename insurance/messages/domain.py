@@ -16,6 +16,19 @@ _EVERYWHERE = {
 _LINK = {"url": "https://example.com/the-link"}
 _CLAIM = {"number": "CLM-2026-000042", **_LINK}
 _POLICY = {"policy_number": "POL-2026-000042", "amount": "$204.00"}
+_NOTICE = {
+    "number": "NOT-2026-000042",
+    "invoice": "INV-2026-000042",
+    **_POLICY,
+    "due_on": "15 Jun 2026",
+    "pay_url": "https://example.com/portal/pay/42",
+}
+_AUTOPAY = {
+    **_POLICY,
+    "number": "INV-2026-000042",
+    "method": "Visa ending in 4242",
+    "pay_url": "https://example.com/portal/pay/42",
+}
 SAMPLES: dict[str, dict[str, str]] = {
     template: _EVERYWHERE | own
     for template, own in {
@@ -29,12 +42,28 @@ SAMPLES: dict[str, dict[str, str]] = {
             "due_on": "15 Jun 2026",
             "pay_url": "https://example.com/portal/pay/42",
         },
+        "notice_reminder": _NOTICE,
+        "notice_overdue": _NOTICE,
+        "notice_second": _NOTICE,
+        "notice_cancellation": {**_NOTICE, "last_day": "30 Jun 2026"},
+        "policy_lapsed": {"policy_number": "POL-2026-000042", "last_day": "30 Jun 2026", "still_due": "$16.77"},
+        "payment_returned": {**_POLICY, "method": "Cheque", "paid_on": "3 Jun 2026"},
+        "payment_charged_back": {**_POLICY, "method": "Card", "paid_on": "3 Jun 2026"},
+        "autopay_on": {"policy_number": "POL-2026-000042", "method": "Visa ending in 4242"},
+        "autopay_failed": {**_AUTOPAY, "next_on": "18 Jun 2026"},
+        "autopay_off": _AUTOPAY,
         "receipt": {"number": "RCT-2026-000042", **_POLICY, "method": "Bank transfer", "paid_on": "3 Jun 2026"},
         "claim_received": _CLAIM,
         "claim_question": {**_CLAIM, "question": "When did you see the car last?"},
         "claim_approved": {**_CLAIM, "amount": "$1,204.00", "notes": "Covered in full."},
         "claim_rejected": {**_CLAIM, "notes": "Wear and tear is not covered."},
         "claim_paid": {**_CLAIM, "amount": "$1,204.00", "paid_on": "3 Jun 2026"},
+        "refund_sent": {
+            "amount": "$204.00",
+            "payee": "Maria Lopez",
+            "account": "account •••• 6819",
+            "reason": "Refund POL-2026-000042",
+        },
         "feedback_answer": {
             "number": "42",
             "question": "May I pay by card?",

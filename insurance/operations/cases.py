@@ -10,12 +10,25 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing.domain import OpenInvoice, allocate, split
+from ..claims.domain import coverage_left, payable
+from ..commissions.domain import commission
 from ..core.dates import day_after, parse_date, periods
 from ..core.errors import Refusal, RuleBroken
-from ..core.money import Money
-from ..policies.domain import PolicyStatus, calendar_status, check_term, prorate
+from ..core.money import DIGITS, Money
+from ..policies.domain import (
+    CancellationMethod,
+    MinimumEarned,
+    PolicyStatus,
+    PremiumPart,
+    calendar_status,
+    cancellation,
+    check_term,
+    earn,
+    endorsement_change,
+    prorate,
+)
 from ..products import shipped
-from ..products.domain import rate
+from ..products.domain import interpolate, rate
 
 Input = Mapping[str, Any]
 Figures = dict[str, Any]
@@ -112,8 +125,95 @@ def _allocate(given: Input) -> Figures:
     return {"allocations": [[number, str(amount)] for number, amount in allocations], "credit": str(credit)}
 
 
+def _endorse(given: Input) -> Figures:
+    start, end, effective_on = (parse_date(given[name]) for name in ("start", "end", "effective_on"))
+    change = endorsement_change(_money(given, "before"), _money(given, "after"), start, end, effective_on)
+    return {"change": str(change)}
+
+
+def _cancel(given: Input) -> Figures:
+    start, end, effective_on = (parse_date(given[name]) for name in ("start", "end", "effective_on"))
+    result = cancellation(
+        _money(given, "premium"),
+        start,
+        end,
+        effective_on,
+        _method(given["method"]),
+        table=[(first, last, _number(percent)) for first, last, percent in given.get("table", ())],
+        minimum=_minimum(given),
+        fees=_money_or_none(given, "fees_fully_earned"),
+        paid=_money_or_none(given, "paid"),
+    )
+    return {"earned": str(result.earned), "refund": str(result.refund), "due": str(result.due)}
+
+
+def _method(word: str) -> CancellationMethod:
+    if word not in list(CancellationMethod):
+        raise RuleBroken("There is no such method.", field="method")
+    return CancellationMethod(word)
+
+
+def _minimum(given: Input) -> MinimumEarned | None:
+    least = given.get("minimum_earned")
+    if not least:
+        return None
+    if "rate" in least:
+        return MinimumEarned(rate=_number(least["rate"]))
+    return MinimumEarned(amount=Money.parse(str(least["amount"]), given.get("currency", "USD")))
+
+
+def _earn(given: Input) -> Figures:
+    if given["method"] != "daily":
+        raise RuleBroken("Premium is earned daily.", field="method")
+    currency = given.get("currency", "USD")
+    parts = [
+        PremiumPart(Money.parse(str(part["premium"]), currency), parse_date(part["start"]), parse_date(part["end"]))
+        for part in given["parts"]
+    ]
+    earned, unearned = earn(parts, parse_date(given["as_of"]), currency)
+    return {"earned": str(earned), "unearned": str(unearned)}
+
+
+def _lookup(given: Input) -> Figures:
+    points = [(_number(x), _number(y)) for x, y in given["points"]]
+    digits = DIGITS.get(given.get("currency", "USD"), 2)
+    return {"y": f"{interpolate(points, _number(given['x']), digits):f}"}
+
+
+def _payable(given: Input) -> Figures:
+    zero = Money.zero(given.get("currency", "USD"))
+    aggregate = _money_or_none(given, "aggregate")
+    before = _money_or_none(given, "paid_before") or zero
+    result = payable(
+        _money(given, "loss"),
+        deductible=_money_or_none(given, "deductible") or zero,
+        limit=_money_or_none(given, "limit"),
+        left=aggregate and coverage_left(aggregate, [before]),
+        value=_money_or_none(given, "value"),
+        carried=_money_or_none(given, "carried"),
+        coinsurance_rate=_number(given.get("coinsurance_rate", 0)),
+    )
+    return {"payable": str(result.amount)}
+
+
+def _commission(given: Input) -> Figures:
+    earned, clawback = commission(_number(given["rate"]), _money(given, "written"), _money_or_none(given, "unearned"))
+    return {"commission": str(earned), "clawback": str(clawback)}
+
+
 def _money(given: Input, name: str) -> Money:
     return Money.parse(str(given[name]), given.get("currency", "USD"))
+
+
+def _money_or_none(given: Input, name: str) -> Money | None:
+    return _money(given, name) if given.get(name) is not None else None
+
+
+def _number(given: Any) -> Fraction:
+    try:
+        return Fraction(str(given))
+    except (ValueError, ZeroDivisionError) as error:
+        raise RuleBroken("This must be a number.") from error
 
 
 def _count(given: Input, name: str) -> int:
@@ -129,4 +229,10 @@ _KINDS: dict[Any, Callable[[Input], Figures]] = {
     "split": _split,
     "periods": _periods,
     "allocate": _allocate,
+    "endorse": _endorse,
+    "cancel": _cancel,
+    "earn": _earn,
+    "lookup": _lookup,
+    "payable": _payable,
+    "commission": _commission,
 }

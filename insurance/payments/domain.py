@@ -44,11 +44,15 @@ PAYMENT_LIFECYCLE = Lifecycle(
         (PaymentStatus.PENDING, "lose_sight"): PaymentStatus.UNKNOWN,
         (PaymentStatus.UNKNOWN, "process"): PaymentStatus.PROCESSED,
         (PaymentStatus.UNKNOWN, "fail"): PaymentStatus.FAILED,
+        # A gateway may charge after all what it declined first, or what was cancelled while the payer was on its page.
+        (PaymentStatus.FAILED, "process"): PaymentStatus.PROCESSED,
+        (PaymentStatus.CANCELLED, "process"): PaymentStatus.PROCESSED,
         (PaymentStatus.PROCESSED, "refund"): (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED),
         (PaymentStatus.PROCESSED, "return"): PaymentStatus.RETURNED,
         (PaymentStatus.PROCESSED, "charge_back"): PaymentStatus.CHARGED_BACK,
         (PaymentStatus.PARTLY_REFUNDED, "refund"): (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED),
-        (PaymentStatus.CHARGED_BACK, "win"): PaymentStatus.PROCESSED,
+        (PaymentStatus.PARTLY_REFUNDED, "charge_back"): PaymentStatus.CHARGED_BACK,
+        (PaymentStatus.CHARGED_BACK, "win"): (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED),
     },
     nouns={PaymentStatus.UNKNOWN: "a payment whose outcome is unknown"},
     participles={
@@ -59,6 +63,39 @@ PAYMENT_LIFECYCLE = Lifecycle(
         "win": "won back",
     },
 )
+
+LIVE = (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED)
+"""Statuses of a payment whose money is here, as far as it was not paid back."""
+WAITING = (PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
+"""Statuses of a payment that may still come out either way."""
+
+
+class SuspenseStatus(StrEnum):
+    """What has become of money that nobody could tell the owner of."""
+
+    OPEN = "open"
+    MATCHED = "matched"
+    RETURNED = "returned"
+
+
+SUSPENSE_LIFECYCLE = Lifecycle(
+    "suspense item",
+    SuspenseStatus.OPEN,
+    {
+        (SuspenseStatus.OPEN, "match"): SuspenseStatus.MATCHED,
+        (SuspenseStatus.OPEN, "return"): SuspenseStatus.RETURNED,
+    },
+    participles={"match": "matched", "return": "returned"},
+)
+
+SUSPENSE_WORDS = {
+    SuspenseStatus.OPEN: Words("warn", "Open", "Being looked at"),
+    SuspenseStatus.MATCHED: Words("ok", "Matched", "Received"),
+    SuspenseStatus.RETURNED: Words("neu", "Returned", "Sent back"),
+}
+
+AUTOPAY_DAYS = (0, 3, 7, 14)
+"""On which days after the due day autopay tries to charge an invoice; after the last it is switched off."""
 
 STATUS_WORDS = {
     PaymentStatus.CREATED: Words("info", "Created", "Waiting for you to pay"),

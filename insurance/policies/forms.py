@@ -11,6 +11,7 @@ from ..web.forms import (
     TextAreaField,
     TextField,
     VersionField,
+    WholeNumberField,
 )
 
 
@@ -39,6 +40,20 @@ class BindForm(Form):
     """How it is paid."""
 
     payment_plan = ChoiceField("How will the customer pay?", choices=list(PLAN_WORDS.items()), as_radio=True)
+    version = VersionField()
+
+
+class PlanForm(Form):
+    """How what is not billed yet is paid."""
+
+    payment_plan = ChoiceField("How will the customer pay?", choices=list(PLAN_WORDS.items()), as_radio=True)
+    due_day = WholeNumberField(
+        "Day of the month",
+        hint="On which instalments are due. 31 is the last day of each month.",
+        min=1,
+        max=31,
+        optional=True,
+    )
     version = VersionField()
 
 

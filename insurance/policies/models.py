@@ -34,7 +34,9 @@ class Policy(Base):
     __table_args__ = (
         CheckConstraint("end_on > start_on", name="term_runs_forward"),
         CheckConstraint("coverage_minor > 0", name="coverage_positive"),
-        CheckConstraint("premium_minor > 0", name="premium_positive"),
+        CheckConstraint(
+            "premium_minor > 0 OR premium_minor = 0 AND status IN ('cancelled', 'lapsed')", name="premium_positive"
+        ),
         Index(None, "customer_id", "id"),
         Index(None, "status", "start_on", "id"),
         Index(None, "status", "end_on", "id"),

@@ -92,6 +92,21 @@ def transactions(policy_id: int) -> list[PolicyTransaction]:
     )
 
 
+def id_of_account(account_id: int) -> int | None:
+    """The policy that a billing account is for."""
+    return db.session.scalar(select(Policy.id).where(Policy.account_id == account_id))
+
+
+def notice_days(account_ids: Sequence[int], day: date) -> dict[int, int]:
+    """Of some billing accounts, those whose policy is in force, and the days its notice of cancellation must run."""
+    rows = db.session.execute(
+        select(Policy.account_id, ProductVersion.definition)
+        .join(ProductVersion, ProductVersion.id == Policy.product_version_id)
+        .where(Policy.account_id.in_(account_ids), status_on(day) == PolicyStatus.ACTIVE)
+    )
+    return {account_id: definition["notice_days"] for account_id, definition in rows if account_id is not None}
+
+
 def terms(policy_ids: Sequence[int]) -> Sequence[Row]:
     """The terms of some policies that are in sight already, in order, with what their transactions come to."""
     if not policy_ids:

@@ -1,11 +1,13 @@
 """Staff pages of quotes and policies."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..billing import queries as billing
-from ..billing.domain import PLAN_WORDS, PaymentPlan, schedule
+from ..billing.domain import PLAN_WORDS, Instalment, PaymentPlan
 from ..claims import queries as claims
 from ..claims.domain import STATUS_WORDS as CLAIM_WORDS
 from ..core import clock
@@ -185,7 +187,8 @@ def bind(policy_id: int) -> ResponseReturnValue:
 
 
 def _instalments_in_words(policy: Policy, plan: PaymentPlan) -> str:
-    parts = schedule(plan, policy.premium, policy.tax, policy.fee, policy.start_on, policy.end_on, clock.today())
+    version = products.get_version(policy.product_version_id)
+    parts = services.instalments(policy, version, plan, clock.today())
     return (
         f"{len(parts)} × {parts[-1].total.decimal:,f} {policy.currency}, the first {parts[0].total.decimal:,f}"
         if (len(parts) > 1)
@@ -213,3 +216,30 @@ def note(policy_id: int) -> ResponseReturnValue:
             flash("The note is saved.", "ok")
             return redirect(url_for("policies.record", policy_id=policy_id), 303)
     return form.page("policies/note.html", policy=policy)
+
+
+@bp.get("/policies/<int:policy_id>/plan")
+@bp.post("/policies/<int:policy_id>/plan")
+@requires("policy:change_plan")
+def change_plan(policy_id: int) -> ResponseReturnValue:
+    """Another payment plan: first what it would come to, then the change."""
+    policy = queries.get_policy(policy_id, current_user)
+    offered = products.get_version(policy.product_version_id).definition["payment_plans"]
+    form = forms.PlanForm(payment_plan=policy.plan, version=policy.version)
+    form.payment_plan.choices = [(plan, words) for plan, words in PLAN_WORDS.items() if plan in offered]
+    instalments: Sequence[Instalment] = ()
+    if form.validate_on_submit():
+        chosen = {
+            "policy_id": policy_id,
+            "plan": PaymentPlan(form.payment_plan.data),
+            "due_day": form.due_day.data,
+            "actor": current_user,
+        }
+        with form.refusals():
+            if request.form.get("go") == "preview":
+                instalments = services.preview_plan(**chosen)
+            else:
+                services.change_plan(version=form.version.data, **chosen)
+                flash("The payment plan is changed. Invoices that were issued stay as they are.", "ok")
+                return redirect(url_for("policies.record", policy_id=policy_id), 303)
+    return form.page("policies/plan.html", policy=policy, instalments=instalments, plan=PLAN_WORDS[policy.plan])

@@ -1,10 +1,12 @@
-"""What the address of a page names, in its path or after its question mark: ids, and other pages."""
+"""What the address of a page names, in its path or after its question mark: ids, days, and other pages."""
 
+from datetime import date
 from urllib.parse import urlsplit
 
 from flask import request
 from werkzeug.routing import IntegerConverter
 
+from ..core.dates import parse_date
 from ..core.errors import Refusal
 
 LARGEST = 2**63 - 1
@@ -28,6 +30,12 @@ def get_id(name: str, refusal: str) -> int:
     if found is None:
         raise Refusal(refusal)
     return found
+
+
+def find_day(name: str) -> date | None:
+    """The day that the address gives under a name; none if it gives nothing. What is no day is refused."""
+    text = request.args.get(name, "")
+    return parse_date(text) if text else None
 
 
 def inside(address: str | None) -> str:

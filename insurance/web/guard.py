@@ -22,7 +22,7 @@ STATIC = {"static", "bootstrap.static"}
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; form-action 'self'{checkout}; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -115,8 +115,9 @@ def unreadable(text: str) -> bool:
 
 
 def _protect(response: Response) -> Response:
+    checkout = " https://checkout.stripe.com" if current_app.config["STRIPE_API_KEY"] else ""
     for header, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(header, value)
+        response.headers.setdefault(header, value.replace("{checkout}", checkout))
     if current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if request.endpoint not in STATIC and current_user.is_authenticated:

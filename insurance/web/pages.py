@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from io import StringIO
 from itertools import chain
@@ -16,6 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
 from ..core import clock
+from ..core.dates import parse_date
 from ..core.db import db
 from ..core.errors import Refusal
 from ..core.money import Money
@@ -53,7 +54,7 @@ class Col:
     kind: str = "text"
     sort: Any = None
     sort_name: str = ""
-    href: Callable[[Any], str] | None = None
+    href: Callable[[Any], str | None] | None = None
 
     @property
     def key(self) -> str:
@@ -68,6 +69,25 @@ class Choice:
     name: str
     label: str
     choices: Sequence[tuple[str, str]]
+
+    def check(self, value: str) -> None:
+        """Refuse what is not offered."""
+        if value not in {"", *(choice for choice, _ in self.choices)}:
+            raise Refusal(f"This list has no such {self.label.lower()}. Choose one of those in the filter.")
+
+
+@dataclass(frozen=True)
+class Day:
+    """A filter in the URL: a day in ISO form."""
+
+    name: str
+    label: str
+    choices: Sequence[tuple[str, str]] = ()
+
+    def check(self, value: str) -> None:
+        """Refuse what is no day."""
+        if value:
+            parse_date(value)
 
 
 # What the templates get.
@@ -103,7 +123,7 @@ class ListRow:
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter and what it is set to."""
+    """A filter and what it is set to; without choices, a day."""
 
     name: str
     label: str
@@ -144,7 +164,7 @@ class ListPage:
     columns: list[Col]
     key: Any
     default_sort: str
-    filters: list[Choice] = field(default_factory=list)
+    filters: Sequence[Choice | Day] = ()
     search_hint: str = ""
     empty: str = ""
 
@@ -156,8 +176,7 @@ class ListPage:
         asked = {"q": _search_text(request.args.get("q", ""))} if self.search_hint else {}
         for choice in self.filters:
             asked[choice.name] = request.args.get(choice.name, "")
-            if asked[choice.name] not in {"", *(value for value, _ in choice.choices)}:
-                raise Refusal(f"This list has no such {choice.label.lower()}. Choose one of those in the filter.")
+            choice.check(asked[choice.name])
         return asked
 
     def respond(
@@ -191,7 +210,12 @@ class ListPage:
             search=asked.get("q", ""),
             search_hint=self.search_hint,
             filters=[
-                Filter(choice.name, choice.label, [("", "Any"), *choice.choices], asked[choice.name])
+                Filter(
+                    choice.name,
+                    choice.label,
+                    [("", "Any"), *choice.choices] if choice.choices else [],
+                    asked[choice.name],
+                )
                 for choice in self.filters
             ],
             filtered=filtered,
@@ -354,4 +378,4 @@ def _csv_lines(rows: list[list[Any]]) -> str:
     return out.getvalue()
 
 
-__all__ = ["Cell", "Choice", "Col", "Column", "Filter", "ListPage", "ListRow", "Listing", "csv_file", "plain"]
+__all__ = ["Cell", "Choice", "Col", "Column", "Day", "Filter", "ListPage", "ListRow", "Listing", "csv_file", "plain"]

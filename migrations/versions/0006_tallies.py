@@ -28,9 +28,9 @@ def upgrade():
         sa.Column("open_minor", COUNT, nullable=False),
         sa.PrimaryKeyConstraint("due_on", "currency", name=op.f("pk_open_invoice_tallies")),
     )
-    for table in tallies.TALLIES:
-        tallies.count_again(table)
-        tallies.keep(table)
+    for tally in (tallies.POLICIES, tallies.OPEN_INVOICES):
+        tallies.count_again(tally)
+        tallies.keep(tally)
     for column in ("quote_valid_until", "cancelled_on"):
         op.create_index(op.f(f"ix_policies_status_{column}_id"), "policies", ["status", column, "id"])
 
@@ -38,7 +38,7 @@ def upgrade():
 def downgrade():
     for column in ("cancelled_on", "quote_valid_until"):
         op.drop_index(op.f(f"ix_policies_status_{column}_id"), "policies")
-    for table in tallies.TALLIES:
-        tallies.leave(table)
+    for tally in (tallies.POLICIES, tallies.OPEN_INVOICES):
+        tallies.leave(tally)
     op.drop_table("open_invoice_tallies")
     op.drop_table("policy_tallies")

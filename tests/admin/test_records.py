@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from insurance.accounts import queries as accounts
 from insurance.accounts.models import SignInSession
-from insurance.billing import services as billing
 from insurance.billing.domain import InvoiceStatus
 from insurance.billing.models import Invoice
+from insurance.billing.services import invoices as billing
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db, transaction

@@ -5,9 +5,10 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select
 
-from insurance.billing import queries, services
-from insurance.billing.domain import DisbursementStatus, InvoiceStatus, PaymentPlan, schedule
+from insurance.billing import queries
+from insurance.billing.domain import DisbursementKind, DisbursementStatus, InvoiceStatus, PaymentPlan, schedule
 from insurance.billing.models import BillingAccount, BillingItem, Disbursement, Invoice
+from insurance.billing.services import disbursements, invoices
 from insurance.core import clock
 from insurance.core.db import db, transaction
 from insurance.core.errors import IllegalTransition, NotAllowed, NotFound
@@ -70,7 +71,7 @@ def test_later_instalments_are_issued_fourteen_days_before_they_are_due_and_once
     july = date(2026, 7, 1)
     for day, count in ((july - timedelta(days=15), 1), (july - timedelta(days=14), 2), (july, 2)):
         with clock.at(day):
-            services.issue_all_due(on=day, actor=SYSTEM)
+            invoices.issue_all_due(on=day, actor=SYSTEM)
         assert len(queries.invoices_of(policy.account_id)) == count
     assert queries.invoices_of(policy.account_id)[0].due_on == july
     check_books()
@@ -80,8 +81,8 @@ def test_a_run_after_an_outage_issues_what_was_missed_and_nothing_is_due_before_
     policy = factories.bound_policy(plan=PaymentPlan.QUARTERLY)
     late = date(2027, 1, 15)
     with clock.at(late):
-        assert services.issue_all_due(on=late, actor=SYSTEM) == 2
-        assert services.issue_all_due(on=late, actor=SYSTEM) == 0
+        assert invoices.issue_all_due(on=late, actor=SYSTEM) == 2
+        assert invoices.issue_all_due(on=late, actor=SYSTEM) == 0
     assert [invoice.due_on for invoice in queries.invoices_of(policy.account_id)] == [late, late, TODAY]
     check_books()
 
@@ -89,13 +90,13 @@ def test_a_run_after_an_outage_issues_what_was_missed_and_nothing_is_due_before_
 def test_a_run_that_breaks_off_goes_on_where_it_was(app, monkeypatch) -> None:
     policies = [factories.bound_policy(plan=PaymentPlan.MONTHLY) for _ in range(3)]
     day = date(2026, 6, 20)
-    issue, left = services._issue_chunk, iter([True, False])
+    issue, left = invoices._issue_chunk, iter([True, False])
     monkeypatch.setattr(queries, "CHUNK", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_issue_chunk", lambda *args: issue(*args) if next(left) else 1 / 0)
+        patch.setattr(invoices, "_issue_chunk", lambda *args: issue(*args) if next(left) else 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            services.issue_all_due(on=day, actor=SYSTEM)
-    assert services.issue_all_due(on=day, actor=SYSTEM) == 2
+            invoices.issue_all_due(on=day, actor=SYSTEM)
+    assert invoices.issue_all_due(on=day, actor=SYSTEM) == 2
     assert all(len(queries.invoices_of(policy.account_id)) == 2 for policy in policies)
     check_books()
 
@@ -103,7 +104,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_was(app, monkeypatch) -> None:
 def test_runs_at_the_same_time_issue_each_invoice_once(app) -> None:
     accounts = [factories.bound_policy(plan=PaymentPlan.MONTHLY).account_id for _ in range(3)]
     day = date(2026, 6, 20)
-    issued = together(app, [lambda: services.issue_all_due(on=day, actor=SYSTEM)] * 4)
+    issued = together(app, [lambda: invoices.issue_all_due(on=day, actor=SYSTEM)] * 4)
     assert sum(issued) == 3
     assert all(len(queries.invoices_of(account_id)) == 2 for account_id in accounts)
     check_books()
@@ -111,13 +112,13 @@ def test_runs_at_the_same_time_issue_each_invoice_once(app) -> None:
 
 def test_tax_and_fee_are_items_and_postings_of_their_own(app) -> None:
     with transaction():
-        account = services.open_account(
+        account = invoices.open_account(
             policy_number="POL-1", product_name="Motor", customer=factories.customer(), currency="USD",
             plan=PaymentPlan.TWO_PAY,
         )  # fmt: skip
         parts = schedule(PaymentPlan.TWO_PAY, usd("100.01"), usd("10.01"), usd("5.00"), TODAY, date(2027, 6, 1), TODAY)
-        services.charge(account, parts, on=TODAY)
-        [invoice] = services.issue_due(account, on=TODAY, actor=SYSTEM)
+        invoices.charge(account, parts, on=TODAY)
+        [invoice] = invoices.issue_due(account, on=TODAY, actor=SYSTEM)
     assert invoice.total == usd("60.02")
     assert [(item.kind, str(item.amount)) for item in queries.items_on(invoice.id)] == [
         ("charge", "50.01"),
@@ -174,7 +175,8 @@ def test_what_comes_is_listed_by_instalment(app) -> None:
 
 def order(amount: str, maker: Actor, *, currency: str = "USD") -> Disbursement:
     with transaction():
-        return services.request_disbursement(
+        return disbursements.request(
+            kind=DisbursementKind.CLAIM,
             customer_id=factories.customer().id,
             payee_name="Zoë",
             reason="Claim CLM-1",
@@ -195,24 +197,24 @@ def test_above_the_limit_and_in_other_currencies_a_second_person_approves(app, a
     made = order(amount, maker, currency=currency)
     assert (made.status, made.checker_id) == (DisbursementStatus.REQUESTED, None)
     with pytest.raises(NotAllowed):
-        services.approve_disbursement(id=made.id, actor=maker)
+        disbursements.approve(id=made.id, actor=maker)
     with pytest.raises(NotAllowed):
-        services.approve_disbursement(id=made.id, actor=factories.user(Role.AGENT))
+        disbursements.approve(id=made.id, actor=factories.user(Role.AGENT))
     with pytest.raises(IllegalTransition):
-        services.settle_disbursement(id=made.id, reference="R", on=TODAY, actor=checker)
-    services.approve_disbursement(id=made.id, actor=checker)
-    settled = services.settle_disbursement(id=made.id, reference="R", on=TODAY, actor=maker)
+        disbursements.settle(id=made.id, reference="R", on=TODAY, actor=checker)
+    disbursements.approve(id=made.id, actor=checker)
+    disbursements.send(id=made.id, reference="R", on=TODAY, actor=maker)
+    settled = disbursements.settle(id=made.id, reference="R", on=TODAY, actor=maker)
     assert (settled.status, settled.reference, settled.settled_on) == (DisbursementStatus.SETTLED, "R", TODAY)
     with pytest.raises(IllegalTransition):
-        services.settle_disbursement(id=made.id, reference="R", on=TODAY, actor=checker)
+        disbursements.settle(id=made.id, reference="R", on=TODAY, actor=checker)
 
 
 def test_an_order_is_settled_once_however_many_try(app) -> None:
     admin = factories.user(Role.ADMIN)
     order_id = order("10.00", admin).id
-    outcomes = together(
-        app, [lambda: services.settle_disbursement(id=order_id, reference="R", on=TODAY, actor=admin)] * 5
-    )
+    disbursements.send(id=order_id, reference="R", on=TODAY, actor=admin)
+    outcomes = together(app, [lambda: disbursements.settle(id=order_id, reference="R", on=TODAY, actor=admin)] * 5)
     assert sum(isinstance(outcome, Disbursement) for outcome in outcomes) == 1
 
 

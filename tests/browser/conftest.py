@@ -6,14 +6,17 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import date
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from io import BytesIO
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from insurance.core.db import db
@@ -97,3 +100,33 @@ def sign_in(page: Page, site: str, email: str, password: str) -> Page:
     page.click("main button[type=submit]")
     expect(page).not_to_have_url(re.compile("/login"))
     return page
+
+
+def body(mail: EmailMessage) -> str:
+    """What the mail says."""
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return part.get_content()
+
+
+def fill_date(page: Page, name: str, day: date) -> None:
+    """Fill the three boxes of a date."""
+    for part in ("day", "month", "year"):
+        page.fill(f"#{name}-{part}", str(getattr(day, part)))
+
+
+def press(page: Page, words: str) -> None:
+    """Click the button or the link with these words."""
+    page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words)).first.click()
+
+
+def sees(page: Page, words: str, where: str = "main") -> None:
+    """Wait until the page says so."""
+    expect(page.locator(where)).to_contain_text(words)
+
+
+def photo() -> FilePayload:
+    """A picture to choose for a claim."""
+    picture = BytesIO()
+    Image.new("RGB", (60, 40), "red").save(picture, "PNG")
+    return {"name": "bumper.png", "mimeType": "image/png", "buffer": picture.getvalue()}

@@ -6,7 +6,6 @@ from email.message import EmailMessage
 from io import BytesIO
 
 from flask import Flask
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
@@ -15,15 +14,9 @@ from insurance.core.db import db
 from insurance.core.permissions import Role
 from insurance.operations import verify
 from tests import factories
-from tests.browser.conftest import Mailbox, sign_in
+from tests.browser.conftest import Mailbox, body, fill_date, photo, press, sees, sign_in
 
 PASSWORD = "seven blue harbors"
-
-
-def body(mail: EmailMessage) -> str:
-    part = mail.get_body(("plain",))
-    assert part is not None
-    return part.get_content()
 
 
 def attached_text(mail: EmailMessage) -> str:
@@ -34,20 +27,6 @@ def attached_text(mail: EmailMessage) -> str:
 
 def signed_in(browser: Browser, site: str, email: str) -> Page:
     return sign_in(browser.new_context().new_page(), site, email, PASSWORD)
-
-
-def fill_date(page: Page, name: str, day: date) -> None:
-    for part in ("day", "month", "year"):
-        page.fill(f"#{name}-{part}", str(getattr(day, part)))
-
-
-def press(page: Page, words: str) -> None:
-    page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words)).first.click()
-
-
-def sees(page: Page, words: str, where: str = "main") -> None:
-    """Wait until the page says so."""
-    expect(page.locator(where)).to_contain_text(words)
 
 
 def number_in(page: Page, pattern: str) -> str:
@@ -143,9 +122,7 @@ def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     press(customer, "Save and continue")
     customer.fill("#claimed", "1,850.00")
     press(customer, "Save and continue")
-    photo = BytesIO()
-    Image.new("RGB", (60, 40), "red").save(photo, "PNG")
-    customer.set_input_files("#files", {"name": "bumper.png", "mimeType": "image/png", "buffer": photo.getvalue()})
+    customer.set_input_files("#files", photo())
     press(customer, "Save and continue")
     sees(customer, "1 file")
     press(customer, "Send the claim")

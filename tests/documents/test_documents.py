@@ -40,7 +40,25 @@ RECEIPT = COMMON | {
     "allocations": [{"invoice": "INV-2026-000001", "amount": "200.00 USD"}],
     "credit": "50.00 USD",
 }
-DATA = {"invoice": INVOICE, "receipt": RECEIPT}
+CREDIT_NOTE = COMMON | {
+    "reason": "Invoice INV-2026-000001 was not paid",
+    "total": "202.74 USD",
+    "parts": [
+        {"text": "Invoice INV-2026-000002", "amount": "200.00 USD"},
+        {"text": "Credit on your account", "amount": "2.74 USD"},
+    ],
+}
+NOTICE = COMMON | {
+    "title": "Notice of cancellation",
+    "step": "cancellation",
+    "invoice": "INV-2026-000001",
+    "due_on": "15 Jun 2026",
+    "amount": "200.00 USD",
+    "last_day": "14 Jul 2026",
+    "ends_on": "15 Jul 2026",
+    "pay_url": "https://insurance.example/portal/pay/1",
+}
+DATA = {"invoice": INVOICE, "receipt": RECEIPT, "credit_note": CREDIT_NOTE, "notice": NOTICE}
 
 
 @pytest.mark.parametrize("kind", list(DocumentKind))

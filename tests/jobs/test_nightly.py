@@ -34,7 +34,8 @@ def night(on: date) -> list[str]:
 
 
 def figures(on: date) -> list[int]:
-    return [int(line.split()[0]) for line in night(on)]
+    """What a night did to policies, invoices and credit; its notices and lapses have tests of their own."""
+    return [int(line.split()[0]) for line in night(on)][:3]
 
 
 def check_books() -> None:

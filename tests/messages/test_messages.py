@@ -13,6 +13,7 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 
 from insurance.accounts import services as accounts
+from insurance.billing.domain import Step
 from insurance.core import clock, outbox
 from insurance.core.audit import AuditEntry
 from insurance.core.db import add, db, transaction
@@ -22,6 +23,7 @@ from insurance.core.permissions import Role
 from insurance.documents import services as documents
 from insurance.documents.models import DocumentKind
 from insurance.messages import queries, rendering, services
+from insurance.messages.domain import SAMPLES
 from tests import factories
 from tests.conftest import TODAY
 from tests.documents.test_documents import INVOICE
@@ -41,6 +43,9 @@ DATA = {
     "question": "Where <b>did</b> it happen?",
     "answer": "Look <b>there</b>.",
     "notes": "",
+    "invoice": "INV-2026-000001",
+    "last_day": "30 Jun 2026",
+    "still_due": "16.77 USD",
 }
 
 
@@ -91,7 +96,7 @@ def later(mail_id: int) -> None:
 @pytest.mark.parametrize("template", list(queries.TITLES))
 @pytest.mark.parametrize("notes", ["", "Wear & tear is not covered."])
 def test_every_mail_can_be_written(app, template: str, notes: str) -> None:
-    mail = Mail(template=template, data=DATA | {"notes": notes}, recipient="zoe@example.com")
+    mail = Mail(template=template, data=SAMPLES[template] | DATA | {"notes": notes}, recipient="zoe@example.com")
     said = services.preview(mail)
     assert said.subject
     assert "\n" not in said.subject
@@ -104,8 +109,11 @@ def test_every_mail_can_be_written(app, template: str, notes: str) -> None:
 def test_templates_titles_and_orders_agree() -> None:
     files = {path.stem for path in (ROOT / "templates" / "email").glob("*.txt")} - {"_layout"}
     assert files == set(queries.TITLES)
-    source = "".join(path.read_text() for path in (ROOT / "insurance").rglob("*.py"))
-    assert set(re.findall(r'(?:enqueue|mail)\(\s*(?:claim, )?"(\w+)"', source)) == files
+    sources = [path for path in (ROOT / "insurance").rglob("*.py") if path.parent.name != "messages"]
+    source = "".join(path.read_text() for path in sources)
+    assert set(re.findall(r'(?:enqueue|mail)\(\s*(?:claim, )?"(\w+)"', source)) <= files
+    notices = {f"notice_{step}" for step in Step}
+    assert {name for name in files if f'"{name}"' in source} == files - notices
 
 
 def test_link_is_in_the_mail_and_not_in_the_preview(app) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -311,13 +312,21 @@ def _amid_the_invoices(site: Site, nights: Nights) -> bool:
     return state(site, "policies") == {"policies": nights.after["policies"]}
 
 
+def _step(run: subprocess.Popen) -> bool:
+    """Let a process run for a moment and hold it again, so that no state that it passes through is missed."""
+    run.send_signal(signal.SIGCONT)
+    time.sleep(0.004)
+    run.send_signal(signal.SIGSTOP)
+    return True
+
+
 @pytest.mark.parametrize("moment", [_when_noted, _amid_the_calendar, _amid_the_invoices])
 def test_a_nightly_run_killed_at_any_moment_is_finished_by_the_next_as_if_nothing_had_been(
     nights: Nights, tmp_path: Path, moment: Callable[[Site, Nights], bool]
 ) -> None:
     site = nights.before.copy(tmp_path)
     run = site.begin(*nights.command)
-    until(lambda: moment(site, nights))
+    until(lambda: _step(run) and moment(site, nights))
     run.kill()
     run.wait()
     assert site.value("SELECT count(*) FROM job_runs WHERE finished_at IS NULL") == 1, "it had ended before"

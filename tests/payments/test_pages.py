@@ -165,3 +165,63 @@ def test_production_offers_no_card_until_there_is_a_gateway(app, person, invoice
 
 def test_an_unknown_token_is_not_found(app) -> None:
     assert app.test_client().get("/payments/test-gateway/nothing").status_code == 404
+
+
+# What staff do with a payment afterwards
+
+
+def recorded(agent: Actor, invoice, **answers: str) -> Payment:
+    taken(factories.browser(agent), f"/payments/new?invoice={invoice.id}", **answers)
+    return db.session.query(Payment).order_by(Payment.id.desc()).first()  # type: ignore[return-value]
+
+
+def send(browser: FlaskClient, address: str, **answers: str):
+    """Send a page's form with its hidden fields as they are."""
+    page = browser.get(address).text
+    hidden = dict(re.findall(r'name="(key|version)"[^>]*value="(\w+)"', page))
+    return browser.post(address, data={**hidden, **answers})
+
+
+def test_a_cheque_is_returned_with_a_reason(app, agent, invoice) -> None:
+    payment = recorded(agent, invoice, method="cheque")
+    browser, address = factories.browser(agent), f"/payments/{payment.id}/return"
+    assert address in browser.get(f"/payments/{payment.id}").text
+    assert send(browser, address, reason="").status_code == 422
+    assert send(browser, address, reason="No funds").status_code == 303
+    shown = browser.get(f"/payments/{payment.id}").text
+    assert "Returned" in shown
+    assert address not in shown
+    assert send(browser, address, reason="Again").status_code == 409
+    assert db.session.get_one(type(invoice), invoice.id, populate_existing=True).status is InvoiceStatus.ISSUED
+
+
+def test_what_a_payment_paid_is_moved_by_a_form_and_used_again_by_a_button(app, agent, person, invoice) -> None:
+    payment = recorded(agent, invoice)
+    browser, address = factories.browser(agent), f"/payments/{payment.id}/reallocate"
+    facts = {"invoice_id": str(invoice.id), "amount": "60.00", "reason": "Meant another"}
+    assert send(browser, address, to_invoice_id="4711", **facts).status_code == 422
+    assert send(browser, address, to_invoice_id="credit", **{**facts, "amount": "200.01"}).status_code == 422
+    assert send(browser, address, to_invoice_id="credit", **facts).status_code == 303
+    assert "Use credit of $60.00" in browser.get(f"/invoices/{invoice.id}").text
+    own = factories.browser(person)
+    assert "You have $60.00 of credit" in own.get(f"/portal/pay/{invoice.id}").text
+    assert own.post(f"/invoices/{invoice.id}/use-credit").location == f"/portal/pay/{invoice.id}"
+    assert db.session.get_one(type(invoice), invoice.id, populate_existing=True).status is InvoiceStatus.PAID
+
+
+def test_an_admin_finds_the_owner_of_money_and_clears_cash_to_the_bank(app, agent, invoice) -> None:
+    admin = factories.browser(factories.user(Role.ADMIN))
+    day = {"received_on-day": "1", "received_on-month": "6", "received_on-year": "2026"}
+    item = send(admin, "/payments/suspense/new", amount="200.00", payer="M LOPEZ", **day).location
+    assert "M LOPEZ" in admin.get("/payments/suspense").text
+    assert "M LOPEZ" in admin.get("/payments/suspense.csv?status=open").text
+    assert send(admin, item, number="INV-1").status_code == 422
+    made = send(admin, item, number=invoice.number).location
+    assert "Receipt RCT" in admin.get(made).text
+    assert send(admin, item, number=invoice.number).status_code == 409
+    cash = recorded(agent, invoice, amount="20.00")
+    assert "1 payment, $20.00" in admin.get("/payments/clearing").text
+    assert send(admin, "/payments/clearing/cash", reference="R").status_code == 422
+    assert send(admin, "/payments/clearing/cash", reference="R", payment=str(cash.id)).status_code == 303
+    assert "$20.00" in admin.get("/payments/clearing").text
+    assert admin.get("/payments/clearing/bank_transfer").status_code == 404

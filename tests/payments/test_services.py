@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from insurance.billing import queries as billing
-from insurance.billing import services as billing_services
 from insurance.billing.domain import InvoiceStatus, PaymentPlan
 from insurance.billing.models import BillingAccount, Invoice
+from insurance.billing.services import invoices as billing_services
 from insurance.core import clock
 from insurance.core.db import db
 from insurance.core.errors import NotAllowed, NotFound, RuleBroken

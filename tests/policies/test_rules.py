@@ -15,9 +15,14 @@ from insurance.policies.domain import (
     POLICY_LIFECYCLE,
     STATUS_WORDS,
     UNBOUND,
+    CancellationMethod,
+    MinimumEarned,
     PolicyStatus,
+    PremiumPart,
     calendar_status,
+    cancellation,
     check_term,
+    earn,
     prorate,
 )
 
@@ -127,3 +132,39 @@ def test_the_two_sides_of_a_day_are_worth_the_whole_give_or_take_one_unit(minor,
     parts = prorate(amount, START, end, START, middle) + prorate(amount, START, end, middle, end)
     assert abs(parts - amount) <= Money(1, "USD")
     assert prorate(amount, START, end, START, end) == amount
+
+
+WHOLE_TERM = [(1, 731, 50)]
+
+
+@given(
+    premium=st.integers(1, 10**9),
+    days=st.integers(0, 365),
+    method=st.sampled_from(CancellationMethod),
+    fees=st.integers(0, 10**5),
+    paid=st.integers(0, 2 * 10**9),
+    least=st.integers(0, 10**9),
+)
+def test_a_cancellation_never_keeps_more_than_the_price_and_every_cent_is_somewhere(
+    premium: int, days: int, method: CancellationMethod, fees: int, paid: int, least: int
+):
+    start = END - timedelta(365)
+    on = start if method is CancellationMethod.FLAT else start + timedelta(days)
+    usd = [Money(minor, "USD") for minor in (premium, fees, paid, least)]
+    result = cancellation(
+        usd[0], start, END, on, method, table=WHOLE_TERM, minimum=MinimumEarned(amount=usd[3]), fees=usd[1], paid=usd[2]
+    )
+    assert 0 <= result.earned.minor <= premium
+    assert result.earned.minor >= min(least, premium) or method is CancellationMethod.FLAT
+    assert result.earned + result.fees_kept == usd[2] - result.refund + result.due
+    assert not (result.refund and result.due)
+    assert result.worksheet[-1]["amount"] == (result.due or result.refund).in_words
+
+
+@given(minors=st.lists(st.integers(-(10**9), 10**9), max_size=4), day=st.integers(-10, 400))
+def test_what_is_earned_and_what_is_not_add_up_to_the_premium(minors: list[int], day: int):
+    parts = [PremiumPart(Money(minor, "USD"), START, END) for minor in minors]
+    earned, unearned = earn(parts, START + timedelta(day), "USD")
+    assert (earned + unearned).minor == sum(minors)
+    assert day >= 0 or not earned
+    assert day < 364 or not unearned

@@ -83,7 +83,7 @@ def hostile(entry: FormField) -> list[str | bytes]:
 FEW: set[str | bytes] = {"", "a" * 5000, "a\x00b", HALF, SCRIPT, "9" * 20}
 """What every field gets; all of its kind's values go to the first field of a kind in each form."""
 FOR_DATABASES: set[str | bytes] = {"a" * 5000, "a\x00b", HALF, "9" * 20}
-"""What databases take differently; the second one is asked about these alone."""
+"""What databases take differently; the second one is asked about these alone, once for a kind of field in a form."""
 
 
 def sendings(form: PageForm, *, all_of_them: bool) -> list[dict[str, str | bytes]]:
@@ -94,8 +94,11 @@ def sendings(form: PageForm, *, all_of_them: bool) -> list[dict[str, str | bytes
         if entry.kind == "file":
             continue
         kind = entry.kind, entry.inputmode, bool(BOX.match(name))
-        few = FOR_DATABASES if not all_of_them else FEW if kind in kinds else None
+        known = kind in kinds
         kinds.add(kind)
+        if known and not all_of_them:
+            continue
+        few = FOR_DATABASES if not all_of_them else FEW if known else None
         found += [{**good, name: value} for value in hostile(entry) if few is None or value in few]
     dates = sorted({match[1] for name in form.fields if (match := BOX.match(name))})
     for name in dates:

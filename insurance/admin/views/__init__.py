@@ -1,5 +1,5 @@
 """The admins' pages, one module a topic."""
 
-from . import outbox, overview, records, settings, users
+from . import disbursements, ledger, outbox, overview, records, settings, users
 
-__all__ = ["outbox", "overview", "records", "settings", "users"]
+__all__ = ["disbursements", "ledger", "outbox", "overview", "records", "settings", "users"]

@@ -44,6 +44,7 @@ def overview() -> ResponseReturnValue:
         waiting_mails=mails[MailStatus.DUE],
         kept_mails=mails[MailStatus.KEPT],
         payouts=claims.payouts_to_approve(limit=SHOWN),
+        refunds=billing.refunds_to_approve(limit=SHOWN),
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         overdue=billing.overdue_summary(current_user, today),
         in_force=counts[PolicyStatus.ACTIVE],

@@ -5,6 +5,7 @@ import json
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ...core import audit as trail
 from ...core.audit import AuditEntry
 from ...jobs import queries as jobs
 from ...jobs.models import JobRun
@@ -51,7 +52,11 @@ def audit_entry(entry_id: int) -> ResponseReturnValue:
         for key in dict.fromkeys([*entry.before, *entry.after])
     ]
     return render_template(
-        "admin/audit_entry.html", entry=entry, act=queries.act(entry.subject, entry.action), changes=changes
+        "admin/audit_entry.html",
+        entry=entry,
+        sealed=trail.is_sealed(entry),
+        act=queries.act(entry.subject, entry.action),
+        changes=changes,
     )
 
 

@@ -1,9 +1,14 @@
 """What admins set: the company, the letters of numbers, the words of mails."""
 
+from dataclasses import asdict
+from typing import Any
+
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ...billing import queries as billing
+from ...billing.domain import Ladder
 from ...core import numbering, settings
 from ...core.errors import NotFound
 from ...messages import queries as messages
@@ -20,6 +25,7 @@ def setting_list() -> ResponseReturnValue:
         "admin/settings.html",
         series=numbering.SERIES,
         letters=numbering.letters(),
+        ladder=billing.ladder(),
         mails=messages.TITLES,
         edited=_edited_mails(),
     )
@@ -58,6 +64,24 @@ def edit_numbering() -> ResponseReturnValue:
             flash("Saved. Numbers that are given out from now on begin so.", "ok")
             return redirect(url_for("admin.setting_list"), 303)
     return form.page("admin/setting_numbering.html", series=numbering.SERIES)
+
+
+@bp.get("/settings/dunning")
+@bp.post("/settings/dunning")
+@requires("setting:edit")
+def edit_dunning() -> ResponseReturnValue:
+    """The ladder: on the form the reminder counts days before, in the rule it is below 0."""
+    steps, version = _setting("dunning", asdict(Ladder()))
+    form = forms.DunningForm(**{**steps, "reminder": -steps["reminder"]}, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            given = {name: form[name].data for name in steps}
+            services.change_dunning(
+                version=form.version.data, steps={**given, "reminder": -given["reminder"]}, actor=current_user
+            )
+            flash("Saved. Notices that are sent from now on go by these days.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_dunning.html")
 
 
 @bp.get("/settings/mails")
@@ -114,7 +138,7 @@ def _mail_title(template: str) -> str:
     return messages.TITLES[template]
 
 
-def _setting(name: str, standard: dict[str, str]) -> tuple[dict[str, str], int]:
+def _setting(name: str, standard: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """What a form begins with: what is set and its version, or the standard."""
     setting = queries.settings().get(name)
     return (setting.value or standard, setting.version) if setting else (standard, 0)

@@ -16,10 +16,10 @@ from .notice import (
     start_with_facts,
     submit,
 )
-from .payout import approve_payout, settle
+from .payout import approve_payout, replace_payout, return_payout, send_payout, settle
 
 __all__ = [
     "FACTS", "TAKES_FILES", "answer", "appeal", "approve", "approve_payout", "ask", "attach", "check_notice",
-    "choose_policy", "close", "delete", "detach", "edit", "file", "note", "reject", "reopen", "review", "save",
-    "settle", "start", "start_with_facts", "submit", "withdraw",
+    "choose_policy", "close", "delete", "detach", "edit", "file", "note", "reject", "reopen", "replace_payout",
+    "return_payout", "review", "save", "send_payout", "settle", "start", "start_with_facts", "submit", "withdraw",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ...billing import services as billing
+from ...billing.domain import DisbursementKind
+from ...billing.services import disbursements
 from ...core import audit, clock
 from ...core.db import add, check_version, lock, transactional
 from ...core.errors import Conflict, RuleBroken
@@ -89,7 +90,8 @@ def approve(*, claim_id: int, amount: Money | None, notes: str, version: int | N
 
 def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
     """Order the money; from then on it is payable, and no longer in reserve."""
-    order = billing.request_disbursement(
+    order = disbursements.request(
+        kind=DisbursementKind.CLAIM,
         customer_id=claim.customer_id,
         payee_name=claim.payee_name,
         reason=f"Claim {claim.number}",

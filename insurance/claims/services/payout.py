@@ -1,20 +1,20 @@
-"""The payout that an approval has ordered."""
+"""The payout that an approval has ordered, on its way to the payee and, if it comes back, anew."""
 
 from datetime import date
 
-from ...billing import services as billing
 from ...billing.domain import DisbursementStatus
 from ...billing.models import Disbursement
+from ...billing.services import disbursements
 from ...core import clock
 from ...core.dates import in_words
-from ...core.db import transactional
-from ...core.errors import Conflict, RuleBroken
+from ...core.db import add, transactional
+from ...core.errors import Conflict
 from ...core.permissions import Actor
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
 from .. import queries
 from ..domain import CLAIM_LIFECYCLE
-from ..models import Claim
+from ..models import Claim, Payout
 from .record import for_staff, log, mail, move
 
 
@@ -22,9 +22,53 @@ from .record import for_staff, log, mail, move
 def approve_payout(*, claim_id: int, actor: Actor) -> Claim:
     """Approve the payout as the second person."""
     claim = for_staff("claim:approve_payout", claim_id, actor)
-    billing.approve_disbursement(id=_payout(claim).id, actor=actor)
+    disbursements.approve(id=_payout(claim).id, actor=actor)
     log(claim, "approve_payout", actor, note="Approved by a second person.")
     return claim
+
+
+@transactional
+def send_payout(*, disbursement_id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+    """Record that a payout is on its way; the claim is paid."""
+    claim = for_staff("claim:settle", queries.get_claim_of_payout(disbursement_id).id, actor)
+    order = disbursements.send(id=disbursement_id, reference=reference, on=on, actor=actor)
+    _paid(claim, order, on, actor)
+    return order
+
+
+@transactional
+def return_payout(*, disbursement_id: int, reason: str, actor: Actor) -> Disbursement:
+    """Record that the payee's bank sent a payout back; the claim is to be paid again, unless it has moved on."""
+    claim = for_staff("claim:settle", queries.get_claim_of_payout(disbursement_id).id, actor)
+    order = disbursements.return_(id=disbursement_id, reason=reason, actor=actor)
+    ledger.post(
+        Event.PAYOUT_RETURNED,
+        claim.id,
+        debit=(Account.BANK, COMPANY),
+        credit=(Account.CLAIMS_PAYABLE, claim.id),
+        amount=order.amount,
+        on=clock.today(),
+    )
+    message = f"Your bank sent {order.amount.in_words} back to us. Tell us where to pay it."
+    if CLAIM_LIFECYCLE.allows(claim.status, "return_payout"):
+        move(claim, "return_payout", actor, message=message, amount=order.amount, reason=reason)
+    else:
+        log(claim, "return_payout", actor, message=message)
+    return order
+
+
+@transactional
+def replace_payout(
+    *, disbursement_id: int, payee_name: str, account_number: str, bic: str = "", actor: Actor
+) -> Disbursement:
+    """Order a payout anew that came back or was cancelled."""
+    claim = for_staff("claim:settle", queries.get_claim_of_payout(disbursement_id).id, actor)
+    order = disbursements.replace(
+        id=disbursement_id, payee_name=payee_name, account_number=account_number, bic=bic, actor=actor
+    )
+    add(Payout(claim_id=claim.id, disbursement_id=order.id))
+    log(claim, "replace_payout", actor, note=f"Ordered anew to {payee_name}.")
+    return order
 
 
 @transactional
@@ -35,9 +79,14 @@ def settle(*, claim_id: int, reference: str, on: date, actor: Actor) -> Claim:
     order = _payout(claim)
     if order.status is DisbursementStatus.REQUESTED:
         raise Conflict("A second person must approve this payout before it is made.")
-    if on > clock.today():
-        raise RuleBroken("The date of payment must be today or in the past.", "on")
-    order = billing.settle_disbursement(id=order.id, reference=reference, on=on, actor=actor)
+    disbursements.send(id=order.id, reference=reference, on=on, actor=actor)
+    order = disbursements.settle(id=order.id, reference=reference, on=on, actor=actor)
+    _paid(claim, order, on, actor)
+    return claim
+
+
+def _paid(claim: Claim, order: Disbursement, on: date, actor: Actor) -> None:
+    """The money has left; a claim that was taken up again in between stays where it is."""
     ledger.post(
         Event.CLAIM_PAID,
         claim.id,
@@ -47,9 +96,11 @@ def settle(*, claim_id: int, reference: str, on: date, actor: Actor) -> Claim:
         on=clock.today(),
     )
     message = f"We paid {order.amount.in_words} to {order.payee_name} on {in_words(on)}."
-    move(claim, "settle", actor, message=message, amount=order.amount, reference=reference)
+    if CLAIM_LIFECYCLE.allows(claim.status, "settle"):
+        move(claim, "settle", actor, message=message, amount=order.amount, reference=order.reference)
+    else:
+        log(claim, "settle", actor, message=message)
     mail(claim, "claim_paid", amount=order.amount.in_words, paid_on=in_words(on))
-    return claim
 
 
 def _payout(claim: Claim) -> Disbursement:

@@ -1,15 +1,17 @@
 """The customer's payments: what is due, paying it, and the receipts."""
 
-from flask import redirect, render_template
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ...billing import queries as billing
 from ...core import clock
 from ...payments import queries, services
-from ...payments.domain import METHOD_WORDS, STATUS_WORDS
-from ...payments.forms import PayForm
-from ...payments.gateways import test
+from ...payments.domain import AUTOPAY_DAYS, METHOD_WORDS, STATUS_WORDS, WAITING
+from ...payments.forms import AutopayForm, PayForm
+from ...payments.gateways import current
+from ...payments.services import autopay as autopays
+from ...payments.services import gateway
 from ...web.guard import requires
 from .. import bp
 
@@ -25,6 +27,7 @@ def payments() -> ResponseReturnValue:
         payments=queries.own_payments(current_user),
         words=STATUS_WORDS,
         methods=METHOD_WORDS,
+        autopays=queries.autopays(current_user),
     )
 
 
@@ -38,13 +41,15 @@ def pay(invoice_id: int) -> ResponseReturnValue:
     if form.validate_on_submit():
         with form.refusals():
             payment = services.start_card(invoice_id=invoice_id, key=form.key.data, actor=current_user)
-            return redirect(test.checkout_url(payment), 303)
+            return redirect(gateway.open_page(payment), 303)
+    serving = current()
     return form.page(
         "portal/pay.html",
         invoice=invoice,
         account=account,
         paid=queries.payments_on(invoice.id),
-        card_label=test.LABEL if test.serves() else "",
+        card_label=serving.label if serving else "",
+        on_its_way=queries.on_its_way(invoice.id),
     )
 
 
@@ -61,4 +66,38 @@ def payment(payment_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[record.status],
         method=METHOD_WORDS[record.method],
         allocations=queries.allocations(record.id),
+        waits=record.status in WAITING and bool(record.checkout_id),
+    )
+
+
+@bp.post("/payments/<int:payment_id>/check")
+@requires("payment:pay_by_card")
+def check_payment(payment_id: int) -> ResponseReturnValue:
+    """Ask the card company now: the button of whoever comes back from its page before its message does."""
+    gateway.check(payment_id=payment_id, actor=current_user)
+    return redirect(url_for("portal.payment", payment_id=payment_id), 303)
+
+
+@bp.get("/autopay/<int:account_id>")
+@bp.post("/autopay/<int:account_id>")
+@requires("autopay:switch")
+def autopay(account_id: int) -> ResponseReturnValue:
+    """Let invoices be charged by themselves, or no more."""
+    account = billing.get_account(account_id, current_user)
+    standing = queries.find_autopay(account.id)
+    serving = current()
+    form = AutopayForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            if request.form.get("switch") == "off":
+                autopays.switch_off(account_id=account_id, actor=current_user)
+                flash("Autopay is off. We charge nothing by ourselves any more.", "ok")
+                return redirect(url_for("portal.autopay", account_id=account_id), 303)
+            return redirect(autopays.open_page(autopays.order(account_id=account_id, actor=current_user)), 303)
+    return form.page(
+        "portal/autopay.html",
+        account=account,
+        standing=standing,
+        days=AUTOPAY_DAYS,
+        card_label=serving.label if serving else "",
     )

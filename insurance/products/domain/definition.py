@@ -8,6 +8,8 @@ Numbers are written as text ("0.05"), so that no reader of JSON makes floats of 
   between them on a line; a `default` serves where no row fits.
 - steps: label, `op` and one operand: a `value`, an `answer`, the row of a `table` for an answer, or the result of
   `steps` of their own. A step with `when` is taken only if the condition holds.
+- plan_terms: by payment plan a `fee` for each instalment, a `down_payment_rate`, the `due_day` of the month, and
+  whether what is left over when instalments are split goes to the `first` or the `last`.
 - refuse and refer: what is not insured, and what somebody must look at first, `when` a condition holds, in `words`.
 """
 
@@ -152,6 +154,9 @@ def _amounts(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "initial_reserve.amount", definition["initial_reserve"]["amount"]
     for place, row in enumerate(definition["fees"]):
         yield f"fees[{place}].amount", row["amount"]
+    for plan, terms in definition.get("plan_terms", {}).items():
+        if "fee" in terms:
+            yield f"plan_terms.{plan}.fee", terms["fee"]
     for place, row in enumerate(definition["coverages"]):
         for part in ("limit", "deductible"):
             if "value" in row[part]:
@@ -324,6 +329,15 @@ def _test(at: str, value: Any) -> None:
         _refuse(at, "expects either a premium or to be refused")
 
 
+_PLAN_TERMS = _object(
+    {},
+    {
+        "fee": _not_negative,
+        "down_payment_rate": _rate,
+        "due_day": _count(1, 31),
+        "remainder": _one_of("first", "last"),
+    },
+)
 _DEFINITION = _object(
     {
         "code": _code,
@@ -353,5 +367,5 @@ _DEFINITION = _object(
         "quote_valid_days": _count(1, 365),
         "tests": _each(_test, least=1),
     },
-    {"description": _text},
+    {"description": _text, "plan_terms": _by_name(_PLAN_TERMS, _one_of(*PLANS))},
 )

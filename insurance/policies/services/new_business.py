@@ -1,27 +1,26 @@
-"""Quoting, binding and the other acts on policies, each as one transaction."""
+"""Quotes, and what binds them."""
 
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import update
-
-from ..billing import services as billing
-from ..billing.domain import PaymentPlan, schedule
-from ..core import audit, clock, numbering
-from ..core.dates import add_months, day_after
-from ..core.db import add, check_version, db, lock, transactional
-from ..core.errors import Conflict, RuleBroken
-from ..core.idempotency import once
-from ..core.money import Money
-from ..core.permissions import Actor, check_may
-from ..customers import queries as customers
-from ..customers.models import Customer
-from ..products import queries as products
-from ..products.domain import Rating, add_age, coverages, rate
-from ..products.models import Product, ProductVersion
-from . import queries
-from .domain import POLICY_LIFECYCLE, PolicyStatus, TransactionKind, calendar_status, check_term
-from .models import Policy, PolicyTransaction, overtaken, status_on
+from ...billing.domain import Instalment, PaymentPlan, PlanTerms, schedule
+from ...billing.services import invoices as billing
+from ...core import audit, clock, numbering
+from ...core.dates import add_months, day_after
+from ...core.db import add, check_version, db, lock, transactional
+from ...core.errors import Conflict, RuleBroken
+from ...core.idempotency import once
+from ...core.money import Money
+from ...core.permissions import Actor, check_may
+from ...customers import queries as customers
+from ...customers.models import Customer
+from ...products import queries as products
+from ...products.domain import Rating, add_age, rate
+from ...products.models import Product, ProductVersion
+from .. import queries
+from ..domain import PolicyStatus, TransactionKind, calendar_status, check_term
+from ..models import Policy
+from .record import add_transaction, move
 
 
 def price(
@@ -147,53 +146,50 @@ def bind(*, policy_id: int, plan: PaymentPlan = PaymentPlan.ANNUAL, version: int
     if plan not in product_version.definition["payment_plans"]:
         raise RuleBroken("This product is not sold with this payment plan.", "payment_plan")
     customer = _active_customer(policy.customer_id, actor)
-    _move(policy, "bind", to=calendar_status(PolicyStatus.ACTIVE, policy.start_on, policy.end_on, today))
+    move(policy, "bind", to=calendar_status(PolicyStatus.ACTIVE, policy.start_on, policy.end_on, today))
     policy.plan, policy.bound_at = plan, clock.now()
-    _record_transaction(policy, TransactionKind.NEW_BUSINESS, product_version, actor=actor, reason="New business")
+    parts = instalments(policy, product_version, plan, today)
+    _add_instalment_fees(policy, sum((part.fee for part in parts), Money.zero(policy.currency)), len(parts))
+    add_transaction(
+        policy,
+        TransactionKind.NEW_BUSINESS,
+        effective_on=policy.start_on,
+        premium=policy.premium,
+        tax=policy.tax,
+        fee=policy.fee,
+        worksheet=policy.worksheet,
+        reason="New business",
+        actor=actor,
+    )
     product = db.session.get_one(Product, product_version.product_id)
     account = billing.open_account(
         policy_number=policy.number, product_name=product.name, customer=customer, currency=policy.currency, plan=plan
     )
     policy.account_id = account.id
-    instalments = schedule(plan, policy.premium, policy.tax, policy.fee, policy.start_on, policy.end_on, today)
-    billing.charge(account, instalments, on=today)
+    billing.charge(account, parts, on=today)
     billing.issue_due(account, on=today, actor=actor)
     audit.record("bind", policy, label=policy.number, actor=actor, plan=plan, premium=policy.premium)
     return policy
 
 
-def _record_transaction(
-    policy: Policy, kind: TransactionKind, version: ProductVersion, *, actor: Actor, reason: str
-) -> None:
-    add(
-        PolicyTransaction(
-            policy_id=policy.id,
-            number=len(queries.transactions(policy.id)) + 1,
-            kind=kind,
-            effective_on=policy.start_on,
-            term_start=policy.start_on,
-            term_end=policy.end_on,
-            recorded_at=clock.now(),
-            recorded_by_id=actor.id,
-            reason=reason,
-            product_version_id=version.id,
-            answers=policy.answers,
-            coverages=[
-                {
-                    "code": coverage.code,
-                    "name": coverage.name,
-                    "limit_minor": coverage.limit.minor,
-                    "deductible_minor": coverage.deductible.minor,
-                }
-                for coverage in coverages(version.definition, policy.answers)
-            ],
-            worksheet=policy.worksheet,
-            premium_minor=policy.premium_minor,
-            tax_minor=policy.tax_minor,
-            fee_minor=policy.fee_minor,
-            currency=policy.currency,
-        )
-    )
+def _add_instalment_fees(policy: Policy, fees: Money, parts: int) -> None:
+    """Let policy and worksheet say what paying in parts costs, if it costs anything."""
+    extra = fees - policy.fee
+    if extra:
+        policy.fee_minor = fees.minor
+        line = {
+            "label": "Fees for instalments",
+            "operation": "fee",
+            "operand": str(extra),
+            "source": f"{parts} of them",
+        }
+        policy.worksheet = [*policy.worksheet, line | {"amount": str(policy.total)}]
+
+
+def instalments(policy: Policy, version: ProductVersion, plan: PaymentPlan, on: date) -> tuple[Instalment, ...]:
+    """How a quote would be paid with a plan if it were bound on a day."""
+    terms = PlanTerms.of(version.definition, plan)
+    return schedule(plan, policy.premium, policy.tax, policy.fee, policy.start_on, policy.end_on, on, terms)
 
 
 @transactional
@@ -201,7 +197,7 @@ def withdraw(*, policy_id: int, actor: Actor) -> Policy:
     """Take a quote back."""
     check_may(actor, "policy:withdraw")
     policy = lock(Policy, queries.get_policy(policy_id, actor).id)
-    _move(policy, "withdraw")
+    move(policy, "withdraw")
     audit.record("withdraw", policy, label=policy.number, actor=actor)
     return policy
 
@@ -215,41 +211,3 @@ def delete(*, policy_id: int, actor: Actor) -> None:
         raise Conflict("This policy has been bound, and what it covered must be kept. Cancel it instead.")
     audit.record("delete", policy, label=policy.number, actor=actor, before={"premium": policy.premium})
     db.session.delete(policy)
-
-
-@transactional
-def note(*, policy_id: int, version: int, text: str, actor: Actor) -> Policy:
-    """Change the note that staff keep with a policy."""
-    check_may(actor, "policy:note")
-    policy = lock(Policy, queries.get_policy(policy_id, actor).id)
-    check_version(policy, version)
-    before, policy.note = {"note": policy.note}, text
-    policy.version += 1
-    audit.record("note", policy, label=policy.number, actor=actor, before=before, note=text)
-    return policy
-
-
-def _move(policy: Policy, action: str, to: PolicyStatus | None = None) -> None:
-    """The one place that moves a status, from what the calendar has made of it by now."""
-    status = policy.status_on(clock.today())
-    if action == "bind" and to is PolicyStatus.EXPIRED:
-        # Entered when its term is over: bound all the same, and expired at once.
-        policy.status = POLICY_LIFECYCLE.next(POLICY_LIFECYCLE.next(status, "bind", PolicyStatus.ACTIVE), "expire")
-    else:
-        policy.status = POLICY_LIFECYCLE.next(status, action, to)
-    policy.version += 1
-
-
-@transactional
-def follow_calendar(*, on: date) -> int:
-    """Store what the calendar has made of every policy by a day; how many changed. Twice, nothing changes.
-
-    Only what is due to change is looked at, by the indexes on status and date.
-    """
-    changed = db.session.execute(
-        update(Policy)
-        .where(overtaken(on))
-        .values(status=status_on(on), version=Policy.version + 1)
-        .execution_options(synchronize_session=False)
-    )
-    return changed.rowcount  # type: ignore[attr-defined]

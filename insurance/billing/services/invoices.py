@@ -1,4 +1,4 @@
-"""What is owed: items, the invoices that demand them, and orders to pay money out."""
+"""What is owed: items, and the invoices that demand them."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,21 +6,21 @@ from itertools import groupby
 
 from flask import current_app
 
-from ..core import audit, clock, numbering, outbox
-from ..core.dates import in_words, last_day
-from ..core.db import add, add_all, check_version, db, lock, transactional
-from ..core.errors import Conflict, NotAllowed, RuleBroken
-from ..core.money import Money
-from ..core.permissions import Actor, check_may
-from ..customers.models import Customer
-from ..documents import services as documents
-from ..documents.models import Document, DocumentKind
-from ..ledger import services as ledger
-from ..ledger.domain import COMPANY, Account, Event
-from . import queries
-from .domain import DISBURSEMENT_LIFECYCLE, Instalment, ItemKind, PaymentPlan
-from .models import OPEN, BillingAccount, BillingItem, Disbursement, Invoice, InvoiceLine
-from .queries import Shares
+from ...core import audit, clock, numbering, outbox
+from ...core.dates import in_words, last_day
+from ...core.db import add, add_all, check_version, db, lock, transactional
+from ...core.errors import Conflict, RuleBroken
+from ...core.money import Money
+from ...core.permissions import Actor, check_may
+from ...customers.models import Customer
+from ...documents import services as documents
+from ...documents.models import Document, DocumentKind
+from ...ledger import services as ledger
+from ...ledger.domain import COMPANY, Account, Event
+from .. import queries
+from ..domain import Instalment, ItemKind, PaymentPlan
+from ..models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
+from ..queries import Shares
 
 CREDITED_AT_INVOICE = {
     ItemKind.CHARGE: Account.UNBILLED,
@@ -29,9 +29,6 @@ CREDITED_AT_INVOICE = {
 }
 """The account that an item is taken from when its invoice is issued."""
 ITEM_WORDS = {ItemKind.CHARGE: "Premium", ItemKind.TAX: "Tax", ItemKind.FEE: "Fee"}
-
-
-# What is owed
 
 
 def open_account(
@@ -53,36 +50,41 @@ def open_account(
 
 def charge(account: BillingAccount, instalments: Sequence[Instalment], *, on: date) -> None:
     """Write what is to be paid as items; the premium becomes receivable, not billed yet."""
-    premium = Money.zero(account.currency)
-    for instalment in instalments:
-        for kind, amount in (
-            (ItemKind.CHARGE, instalment.premium),
-            (ItemKind.TAX, instalment.tax),
-            (ItemKind.FEE, instalment.fee),
-        ):
-            if amount:
-                add(
-                    BillingItem(
-                        account_id=account.id,
-                        kind=kind,
-                        instalment=instalment.number,
-                        instalments=len(instalments),
-                        period_start=instalment.period_start,
-                        period_end=instalment.period_end,
-                        bills_on=instalment.bills_on,
-                        due_on=instalment.due_on,
-                        amount_minor=amount.minor,
-                        currency=amount.currency,
-                    )
-                )
-        premium += instalment.premium
+    write_items(account, instalments, of=len(instalments))
     ledger.post(
         Event.BIND,
         account.id,
         debit=(Account.UNBILLED, account.id),
         credit=(Account.WRITTEN_PREMIUM, account.id),
-        amount=premium,
+        amount=sum((instalment.premium for instalment in instalments), Money.zero(account.currency)),
         on=on,
+    )
+
+
+def write_items(account: BillingAccount, instalments: Sequence[Instalment], *, of: int) -> None:
+    """Write the premium, tax and fee of instalments as items, out of so many in all."""
+    add_all(
+        [
+            BillingItem(
+                account_id=account.id,
+                kind=kind,
+                instalment=instalment.number,
+                instalments=of,
+                period_start=instalment.period_start,
+                period_end=instalment.period_end,
+                bills_on=instalment.bills_on,
+                due_on=instalment.due_on,
+                amount_minor=amount.minor,
+                currency=amount.currency,
+            )
+            for instalment in instalments
+            for kind, amount in (
+                (ItemKind.CHARGE, instalment.premium),
+                (ItemKind.TAX, instalment.tax),
+                (ItemKind.FEE, instalment.fee),
+            )
+            if amount
+        ]
     )
 
 
@@ -224,64 +226,3 @@ def change_due(*, invoice_id: int, version: int, due_on: date, reason: str, acto
     invoice.version += 1
     audit.record("change_due", invoice, label=invoice.number, actor=actor, before=before, due_on=due_on, reason=reason)
     return invoice
-
-
-# Money out
-
-
-def request_disbursement(
-    *, customer_id: int, payee_name: str, reason: str, amount: Money, actor: Actor
-) -> Disbursement:
-    """Order money to be paid out; up to the limit the order is approved with it, above it a second person must."""
-    config = current_app.config
-    limit = config["PAYOUT_LIMIT_MINOR"] if amount.currency == config["CURRENCY"] else 0
-    order = add(
-        Disbursement(
-            customer_id=customer_id,
-            payee_name=payee_name,
-            reason=reason,
-            amount_minor=amount.minor,
-            currency=amount.currency,
-            limit_minor=limit,
-            maker_id=actor.id,
-            requested_at=clock.now(),
-        )
-    )
-    if amount.minor <= limit:
-        _approve(order, actor)
-    audit.record("request", order, label=reason, actor=actor, amount=amount, payee_name=payee_name)
-    return order
-
-
-@transactional
-def approve_disbursement(*, id: int, actor: Actor) -> Disbursement:
-    """Approve an order as the second person."""
-    check_may(actor, "claim:approve_payout")
-    order = lock(Disbursement, id)
-    if order.maker_id == actor.id:
-        raise NotAllowed("You ordered this payout yourself. Somebody else must approve it.")
-    _approve(order, actor)
-    audit.record("approve", order, label=order.reason, actor=actor, amount=order.amount)
-    return order
-
-
-def _approve(order: Disbursement, actor: Actor) -> None:
-    _move(order, "approve")
-    order.checker_id, order.approved_at = actor.id, clock.now()
-
-
-@transactional
-def settle_disbursement(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
-    """Record that an approved order was sent and has arrived."""
-    check_may(actor, "claim:settle")
-    order = lock(Disbursement, id)
-    _move(order, "send")
-    _move(order, "settle")
-    order.reference, order.settled_on = reference, on
-    audit.record("settle", order, label=order.reason, actor=actor, reference=reference, settled_on=on)
-    return order
-
-
-def _move(order: Disbursement, action: str) -> None:
-    """The one place that moves an order's status."""
-    order.status = DISBURSEMENT_LIFECYCLE.next(order.status, action)

@@ -1,16 +1,17 @@
 """What is owed and when: instalments that add up, what is overdue, where a payment goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Literal
+from fractions import Fraction
+from typing import Any, Literal
 
-from ..core.dates import add_months, day_of_month
-from ..core.errors import RuleBroken
-from ..core.lifecycle import Lifecycle
-from ..core.money import Exact, Money
-from ..core.words import Words
+from ...core.dates import add_months, day_of_month
+from ...core.errors import RuleBroken
+from ...core.lifecycle import Lifecycle
+from ...core.money import Exact, Money
+from ...core.words import Words
 
 BILLED_DAYS_AHEAD = 14
 
@@ -56,6 +57,15 @@ class DisbursementStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DisbursementKind(StrEnum):
+    """What a payment out is for: credit given back, or a claim."""
+
+    REFUND = "refund"
+    CLAIM = "claim"
+
+
+KIND_WORDS = {DisbursementKind.REFUND: "Refund", DisbursementKind.CLAIM: "Claim payout"}
+
 INVOICE_LIFECYCLE = Lifecycle(
     "invoice",
     InvoiceStatus.ISSUED,
@@ -69,6 +79,7 @@ INVOICE_LIFECYCLE = Lifecycle(
         (InvoiceStatus.PART_PAID, "credit"): InvoiceStatus.CREDITED,
         (InvoiceStatus.PART_PAID, "write_off"): InvoiceStatus.WRITTEN_OFF,
         (InvoiceStatus.PAID, "deallocate"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
+        (InvoiceStatus.CREDITED, "deallocate"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
         (InvoiceStatus.WRITTEN_OFF, "restore"): (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID),
     },
     nouns={InvoiceStatus.ISSUED: "an unpaid invoice"},
@@ -77,6 +88,7 @@ INVOICE_LIFECYCLE = Lifecycle(
         "void": "voided",
         "write_off": "written off",
         "deallocate": "reopened",
+        "restore": "written back",
     },
 )
 
@@ -157,6 +169,36 @@ class Instalment:
         return self.premium + self.tax + self.fee
 
 
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What a product asks for a plan: a fee for each instalment, a share down, the day of the month it is due."""
+
+    instalment_fee: Money | None = None
+    down_payment_rate: Exact = 0
+    due_day: int | None = None
+    remainder: Literal["first", "last"] = "first"
+
+    @classmethod
+    def of(cls, definition: Mapping[str, Any], plan: "PaymentPlan") -> "PlanTerms":
+        """The terms of a plan in a product's definition."""
+        terms = definition.get("plan_terms", {}).get(plan, {})
+        return cls(
+            Money.parse(terms["fee"], definition["currency"]) if "fee" in terms else None,
+            Fraction(terms.get("down_payment_rate", 0)),
+            terms.get("due_day"),
+            terms.get("remainder", "first"),
+        )
+
+    def shares(self, amount: Money, parts: int) -> tuple[Money, ...]:
+        """An amount in as many instalments: the share down first, if there are others to follow it."""
+        if self.down_payment_rate and parts > 1:
+            return split(amount, parts - 1, self.remainder, self.down_payment_rate)
+        return split(amount, parts, self.remainder)
+
+
+NO_TERMS = PlanTerms()
+
+
 def schedule(
     plan: PaymentPlan,
     premium: Money,
@@ -165,17 +207,20 @@ def schedule(
     start: date,
     end: date,
     bound_on: date,
-    due_day: int | None = None,
+    terms: PlanTerms = NO_TERMS,
+    *,
+    at_once: bool = True,
 ) -> tuple[Instalment, ...]:
     """The instalments of the term [start, end): one for each period of the plan that begins in it.
 
     The first bills at bind and is due on the later of start and bind; the fee goes with it. The others are due on
-    the first day of their period, or on `due_day` of that month (31 means its last day), and bill 14 days before.
-    Nothing is due before the first instalment nor bills before bind.
+    the first day of their period, or on the terms' day of that month (31 means its last day), and bill 14 days before.
+    Nothing is due before the first instalment nor bills before bind. Where the plan changes in mid-term, the first
+    instalment is one like the others: not `at_once`.
     """
     if start >= end:
         raise RuleBroken("Cover must end after it starts.", field="end_date")
-    if due_day is not None and not 1 <= due_day <= 31:
+    if terms.due_day is not None and not 1 <= terms.due_day <= 31:
         raise RuleBroken("The day of the month lies between 1 and 31.", field="due_day")
     starts = [start]
     while (after := add_months(start, len(starts) * PLAN_MONTHS[plan])) < end:
@@ -184,55 +229,18 @@ def schedule(
     nothing = Money.zero(fee.currency)
     instalments = []
     for number, (period_start, premium_part, tax_part) in enumerate(
-        zip(starts, premium.split(len(starts)), tax.split(len(starts)), strict=True), 1
+        zip(starts, terms.shares(premium, len(starts)), terms.shares(tax, len(starts)), strict=True), 1
     ):
-        regular = period_start if due_day is None else day_of_month(period_start, due_day)
-        due_on = first_due if number == 1 else max(first_due, regular)
-        bills_on = bound_on if number == 1 else max(bound_on, due_on - timedelta(days=BILLED_DAYS_AHEAD))
+        regular = period_start if terms.due_day is None else day_of_month(period_start, terms.due_day)
+        first = number == 1 and at_once
+        due_on = first_due if first else max(first_due, regular)
+        bills_on = bound_on if first else max(bound_on, due_on - timedelta(days=BILLED_DAYS_AHEAD))
         period_end = starts[number] if number < len(starts) else end
-        fee_part = fee if number == 1 else nothing
+        fee_part = (fee if number == 1 else nothing) + (terms.instalment_fee or nothing)
         instalments.append(
             Instalment(number, due_on, bills_on, period_start, period_end, premium_part, tax_part, fee_part)
         )
     return tuple(instalments)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An amount that an account is to pay, or gets back where it is negative. Written once, never changed."""
-
-    kind: ItemKind
-    due_on: date
-    amount: Money
-
-
-def items(instalments: Iterable[Instalment]) -> tuple[Item, ...]:
-    """What a schedule wants billed: premium as charge, tax and fee each by itself, without empty ones."""
-    wanted = [
-        Item(kind, instalment.due_on, amount)
-        for instalment in instalments
-        for kind, amount in (
-            (ItemKind.CHARGE, instalment.premium),
-            (ItemKind.TAX, instalment.tax),
-            (ItemKind.FEE, instalment.fee),
-        )
-    ]
-    return tuple(item for item in wanted if item.amount)
-
-
-def difference(wanted: Iterable[Item], existing: Iterable[Item]) -> tuple[Item, ...]:
-    """The new items that turn what exists into what is wanted: for each kind and due date, the sum that is missing.
-
-    An amount that was too high comes as a negative item. What was written once stays; asked again, nothing is new.
-    """
-    missing: dict[tuple[ItemKind, date], Money] = {}
-    for item in wanted:
-        key = item.kind, item.due_on
-        missing[key] = missing.get(key, Money.zero(item.amount.currency)) + item.amount
-    for item in existing:
-        key = item.kind, item.due_on
-        missing[key] = missing.get(key, Money.zero(item.amount.currency)) - item.amount
-    return tuple(Item(kind, due_on, amount) for (kind, due_on), amount in missing.items() if amount)
 
 
 @dataclass(frozen=True, slots=True)

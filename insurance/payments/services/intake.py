@@ -3,25 +3,25 @@
 import secrets
 from datetime import date
 
-from ..billing import queries as billing
-from ..billing.domain import INVOICE_LIFECYCLE, InvoiceStatus, OpenInvoice, allocate
-from ..billing.models import BillingAccount, Invoice
-from ..core import audit, clock, numbering, outbox
-from ..core.dates import in_words
-from ..core.db import add, check_version, db, lock, transactional
-from ..core.errors import Conflict, NotFound, RuleBroken
-from ..core.idempotency import once
-from ..core.money import Money
-from ..core.permissions import SYSTEM, Actor, check_may
-from ..customers.models import Customer
-from ..documents import services as documents
-from ..documents.models import DocumentKind
-from ..ledger import services as ledger
-from ..ledger.domain import COMPANY, Account, Event
-from . import queries
-from .domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus
-from .gateways import test
-from .models import Allocation, Payment, Receipt
+from ...billing import queries as billing
+from ...billing.models import BillingAccount
+from ...core import audit, clock, numbering, outbox
+from ...core.dates import in_words
+from ...core.db import add, check_version, db, lock, transactional
+from ...core.errors import Conflict, NotFound, RuleBroken
+from ...core.idempotency import once
+from ...core.money import Money
+from ...core.permissions import SYSTEM, Actor, check_may
+from ...customers.models import Customer
+from ...documents import services as documents
+from ...documents.models import DocumentKind
+from ...ledger import services as ledger
+from ...ledger.domain import COMPANY, Account, Event
+from .. import gateways, queries
+from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, WAITING, PaymentMethod, PaymentStatus
+from ..gateways import Answer, Outcome
+from ..models import Payment, Receipt
+from .allocation import spend
 
 DEBITED = {
     PaymentMethod.CARD: Account.GATEWAY_CLEARING,
@@ -55,9 +55,9 @@ def record(
     account = lock(BillingAccount, billing.get_account(account_id, actor).id)
     if invoice_id is not None and billing.get_invoice(invoice_id, actor)[1].id != account.id:
         raise NotFound("We cannot find that invoice on this account.")
-    payment = _create(account, invoice_id, amount, method, paid_on or clock.today(), actor)
+    payment = create(account, invoice_id, amount, method, paid_on or clock.today(), actor)
     payment.reference, payment.note = reference, note
-    _process(account, payment, actor)
+    process(account, payment, actor)
     return payment
 
 
@@ -84,6 +84,8 @@ def delete(*, payment_id: int, actor: Actor) -> None:
     found, account, _ = queries.get_payment(payment_id, actor)
     lock(BillingAccount, account.id)
     payment = lock(Payment, found.id)
+    if payment.checkout_id:
+        raise Conflict("Its page is open at the gateway, where it may still be paid. Cancel it instead.")
     if payment.status is not PaymentStatus.CREATED:
         raise Conflict("This payment is more than begun, and must be kept. If it was made, refund it.")
     audit.record("delete", payment, label=account.policy_number, actor=actor, before={"amount": payment.amount})
@@ -95,7 +97,7 @@ def delete(*, payment_id: int, actor: Actor) -> None:
 def start_card(*, invoice_id: int, actor: Actor) -> Payment:
     """Begin to pay what is open on an invoice by card; the payer goes on at the gateway."""
     check_may(actor, "payment:pay_by_card")
-    if not test.serves():
+    if gateways.current() is None:
         raise RuleBroken("Cards can't be charged here yet. Pay by bank transfer or cheque, and name the invoice.")
     invoice, account = billing.get_invoice(invoice_id, actor)
     account = lock(BillingAccount, account.id)
@@ -105,7 +107,11 @@ def start_card(*, invoice_id: int, actor: Actor) -> Payment:
     begun = queries.begun_by_card(invoice.id, invoice.open)
     if begun:  # in another tab, or left at the gateway: one payment has one token, which charges once
         return begun
-    payment = _create(account, invoice.id, invoice.open, PaymentMethod.CARD, clock.today(), actor)
+    if on_its_way := queries.on_its_way(invoice.id):
+        raise RuleBroken(
+            f"A payment of {on_its_way.amount.in_words} for this invoice is on its way. You will not be charged twice."
+        )
+    payment = create(account, invoice.id, invoice.open, PaymentMethod.CARD, clock.today(), actor)
     payment.token = secrets.token_urlsafe(24)
     audit.record("start", payment, label=invoice.number, actor=actor, amount=payment.amount, method=payment.method)
     return payment
@@ -113,43 +119,73 @@ def start_card(*, invoice_id: int, actor: Actor) -> Payment:
 
 @transactional
 def finish_card(*, token: str, accepted: bool) -> Payment:
-    """What the gateway says of a payment, however often it says it. Knowing the token is the right to say it."""
+    """What the test gateway says of a payment; the first answer counts. Knowing the token is the right to say it."""
     found = queries.find_by_token(token)
     if found is None:
         raise NotFound("We cannot find that payment.")
-    account = lock(BillingAccount, found.account_id)
+    lock(BillingAccount, found.account_id)
     payment = lock(Payment, found.id)
     if payment.status is not PaymentStatus.CREATED:
         return payment
-    if accepted:
-        payment.paid_on = clock.today()
-        _process(account, payment, SYSTEM)
-    else:
-        _move(payment, "fail")
-        audit.record("fail", payment, label=account.policy_number, actor=SYSTEM, amount=payment.amount)
-    return payment
-
-
-def apply_all_credit() -> int:
-    """Use the credit of every account that has some and an open invoice; how many accounts."""
-    return sum(bool(apply_credit(account_id)) for account_id in queries.accounts_with_usable_credit())
+    return settle(payment_id=payment.id, answer=Answer(Outcome.PAID if accepted else Outcome.FAILED))
 
 
 @transactional
-def apply_credit(account_id: int) -> Money:
-    """Pay an account's open invoices from its credit, the oldest payments first; how much was used."""
-    account = lock(BillingAccount, account_id)
-    used = Money.zero(account.currency)
-    for payment in queries.unallocated(account.id):
-        used += _allocate(account, payment, None)
-    if used:
-        audit.record("apply_credit", account, label=account.policy_number, actor=SYSTEM, amount=used)
-    return used
+def settle(*, payment_id: int, answer: Answer) -> Payment:
+    """Bring a payment to what the gateway says of it, however often and in whatever order it says so.
+
+    That it was paid is the last word: it counts after a failure too, for then the money is here.
+    """
+    account = lock(BillingAccount, db.session.get_one(Payment, payment_id).account_id)
+    payment = lock(Payment, payment_id)
+    payment.charge_id = payment.charge_id or answer.charge_id
+    waiting = payment.status in WAITING
+    given_up = payment.status in (PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+    if answer.outcome is Outcome.PAID and (waiting or given_up):
+        payment.paid_on = clock.today()
+        process(account, payment, SYSTEM)
+    elif answer.outcome is Outcome.PENDING and payment.status is PaymentStatus.CREATED:
+        _move_unpaid(payment, account, "submit")
+    elif answer.outcome in (Outcome.FAILED, Outcome.EXPIRED) and waiting:
+        never_sent = answer.outcome is Outcome.EXPIRED and payment.status is PaymentStatus.CREATED
+        _move_unpaid(payment, account, "cancel" if never_sent else "fail")
+    return payment
 
 
-def _create(
+@transactional
+def lose_sight(*, payment_id: int) -> Payment:
+    """The gateway was asked to charge, or how it went, and did not answer: from now on nobody may charge again."""
+    account = lock(BillingAccount, db.session.get_one(Payment, payment_id).account_id)
+    payment = lock(Payment, payment_id)
+    if payment.status is PaymentStatus.CREATED:
+        move(payment, "submit")
+    if payment.status is PaymentStatus.PENDING:
+        _move_unpaid(payment, account, "lose_sight")
+    return payment
+
+
+@transactional
+def cancel(*, payment_id: int, reason: str, actor: Actor) -> Payment:
+    """Give up a payment that was begun and never made. Close its page at the gateway first."""
+    check_may(actor, "payment:cancel")
+    _, account, _ = queries.get_payment(payment_id, actor)
+    lock(BillingAccount, account.id)
+    payment = lock(Payment, payment_id)
+    move(payment, "cancel")
+    payment.version += 1
+    audit.record("cancel", payment, label=account.policy_number, actor=actor, amount=payment.amount, reason=reason)
+    return payment
+
+
+def _move_unpaid(payment: Payment, account: BillingAccount, act: str) -> None:
+    move(payment, act)
+    audit.record(act, payment, label=account.policy_number, actor=SYSTEM, amount=payment.amount)
+
+
+def create(
     account: BillingAccount, invoice_id: int | None, amount: Money, method: PaymentMethod, paid_on: date, actor: Actor
 ) -> Payment:
+    """A payment that has only begun, as part of the act that begins it."""
     if amount.currency != account.currency:
         raise RuleBroken(f"This account is kept in {account.currency}.", "amount")
     if amount.minor <= 0:
@@ -164,71 +200,42 @@ def _create(
             status=PAYMENT_LIFECYCLE.initial,
             paid_on=paid_on,
             allocated_minor=0,
+            refunded_minor=0,
             recorded_by_id=actor.id,
             created_at=clock.now(),
         )
     )
 
 
-def _move(payment: Payment, action: str) -> None:
+def move(payment: Payment, action: str, to: PaymentStatus | None = None) -> None:
     """The one place that moves a status."""
-    payment.status = PAYMENT_LIFECYCLE.next(payment.status, action)
+    payment.status = PAYMENT_LIFECYCLE.next(payment.status, action, to)
 
 
-def _process(account: BillingAccount, payment: Payment, actor: Actor) -> None:
+def process(
+    account: BillingAccount,
+    payment: Payment,
+    actor: Actor,
+    *,
+    event: Event = Event.PAYMENT,
+    comes_from: Account | None = None,
+) -> None:
     """The money is here: post it, allocate it, and write the receipt and its mail."""
-    _move(payment, "process")
-    today = clock.today()
+    move(payment, "process")
     ledger.post(
-        Event.PAYMENT,
+        event,
         payment.id,
-        debit=(DEBITED[payment.method], COMPANY),
+        debit=(comes_from or DEBITED[payment.method], COMPANY),
         credit=(Account.CUSTOMER_CREDIT, account.id),
         amount=payment.amount,
-        on=today,
+        on=clock.today(),
     )
     account.credit_minor += payment.amount_minor
-    _allocate(account, payment, payment.invoice_id)
+    spend(account, payment, payment.left, first_id=payment.invoice_id)
     _receipt(account, payment)
     audit.record(
         "process", payment, label=account.policy_number, actor=actor, amount=payment.amount, method=payment.method
     )
-
-
-def _allocate(account: BillingAccount, payment: Payment, first_id: int | None) -> Money:
-    """Let what a payment has left pay the account's open invoices; how much it paid. The rest stays credit."""
-    invoices = {invoice.number: invoice for invoice in billing.open_invoices(account.id)}
-    named = next((invoice.number for invoice in invoices.values() if invoice.id == first_id), None)
-    open_ = [OpenInvoice(invoice.number, invoice.due_on, invoice.open) for invoice in invoices.values()]
-    parts, _ = allocate(open_, payment.left, first=named)
-    paid = Money.zero(payment.currency)
-    for number, part in parts:
-        invoice = lock(Invoice, invoices[number].id)
-        invoice.paid_minor += part.minor
-        whole = invoice.paid_minor == invoice.total_minor
-        to = InvoiceStatus.PAID if whole else InvoiceStatus.PART_PAID
-        invoice.status = INVOICE_LIFECYCLE.next(invoice.status, "pay", to)
-        allocation = add(
-            Allocation(
-                payment_id=payment.id,
-                invoice_id=invoice.id,
-                amount_minor=part.minor,
-                currency=part.currency,
-                allocated_on=clock.today(),
-            )
-        )
-        ledger.post(
-            Event.ALLOCATION,
-            allocation.id,
-            debit=(Account.CUSTOMER_CREDIT, account.id),
-            credit=(Account.BILLED, account.id),
-            amount=part,
-            on=clock.today(),
-        )
-        paid += part
-    payment.allocated_minor += paid.minor
-    account.credit_minor -= paid.minor
-    return paid
 
 
 def _receipt(account: BillingAccount, payment: Payment) -> None:

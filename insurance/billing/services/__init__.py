@@ -1,0 +1,1 @@
+"""What is owed, both ways: invoices and disbursements, each act as one transaction."""

@@ -1,0 +1,1 @@
+"""What agents earn on the business that they bring."""

@@ -1,0 +1,1 @@
+"""Files that banks read and write, and what a line of a statement may be."""

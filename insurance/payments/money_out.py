@@ -1,0 +1,131 @@
+"""Money that goes out: refunds of credit, and what every order does to the payment or claim that it is for."""
+
+from datetime import date
+
+from ..billing import queries as billing
+from ..billing.domain import DisbursementKind
+from ..billing.models import BillingAccount, Disbursement
+from ..billing.services import disbursements
+from ..claims import services as claims
+from ..core import clock
+from ..core.db import add, lock, transactional
+from ..core.errors import RuleBroken
+from ..core.idempotency import once
+from ..core.money import Money
+from ..core.permissions import Actor, check_may
+from ..ledger import services as ledger
+from ..ledger.domain import Account, Event
+from . import queries
+from .domain import PAYMENT_LIFECYCLE, PaymentStatus
+from .models import Payment, RefundPart
+
+
+@transactional
+@once(Disbursement)
+def request_refund(
+    *, account_id: int, amount: Money, payee_name: str, account_number: str, bic: str = "", actor: Actor
+) -> Disbursement:
+    """Order credit to be paid back. It is taken from the newest payments, then from credit that no payment brought."""
+    check_may(actor, "refund:request")
+    account = lock(BillingAccount, billing.get_account(account_id, actor).id)
+    if amount.currency != account.currency:
+        raise RuleBroken(f"This account is kept in {account.currency}.", "amount")
+    if amount > account.credit:
+        raise RuleBroken(
+            f"The account has {account.credit.in_words} of credit. Enter that much or less."
+            if account.credit
+            else "The account has no credit to pay back.",
+            "amount",
+        )
+    order = disbursements.request(
+        kind=DisbursementKind.REFUND,
+        customer_id=account.customer_id,
+        account_id=account.id,
+        payee_name=payee_name,
+        account_number=account_number,
+        bic=bic,
+        reason=f"Refund {account.policy_number}",
+        amount=amount,
+        actor=actor,
+    )
+    _take_from_payments(order)
+    account.credit_minor -= amount.minor
+    ledger.post(
+        Event.REFUND_ORDERED,
+        order.id,
+        debit=(Account.CUSTOMER_CREDIT, account.id),
+        credit=(Account.REFUNDS_PAYABLE, account.id),
+        amount=amount,
+        on=clock.today(),
+    )
+    return order
+
+
+def _take_from_payments(order: Disbursement) -> None:
+    wanted = order.amount
+    for payment in queries.with_credit(order.account_id or 0):
+        part = min(wanted, lock(Payment, payment.id).left)
+        if part:
+            payment.refunded_minor += part.minor
+            add(
+                RefundPart(
+                    disbursement_id=order.id, payment_id=payment.id, amount_minor=part.minor, currency=part.currency
+                )
+            )
+        wanted -= part
+
+
+@transactional
+def cancel(*, id: int, reason: str, actor: Actor) -> Disbursement:
+    """Call an order off before it is sent; payments that a refund was taken from have their credit again."""
+    _lock_owner(id)
+    order = disbursements.cancel(id=id, reason=reason, actor=actor)
+    for payment, part in queries.refunded_by(order.id):
+        lock(Payment, payment.id).refunded_minor -= part.amount_minor
+    return order
+
+
+@transactional
+def send(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+    """Record that an order is on its way: its claim is paid, or the payments that it gives back are refunded."""
+    order = billing.get_disbursement(id)
+    if order.kind is DisbursementKind.CLAIM:
+        return claims.send_payout(disbursement_id=id, reference=reference, on=on, actor=actor)
+    _lock_owner(id)
+    order = disbursements.send(id=id, reference=reference, on=on, actor=actor)
+    for payment, _ in queries.refunded_by(order.id):
+        payment = lock(Payment, payment.id)
+        whole = queries.sent_back(payment.id) == payment.amount_minor
+        to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
+        payment.status = PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
+    return order
+
+
+@transactional
+def settle(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+    """Record that an order that was sent has arrived."""
+    return disbursements.settle(id=id, reference=reference, on=on, actor=actor)
+
+
+@transactional
+def return_(*, id: int, reason: str, actor: Actor) -> Disbursement:
+    """Record that an order came back: its claim is to be paid again."""
+    if billing.get_disbursement(id).kind is DisbursementKind.CLAIM:
+        return claims.return_payout(disbursement_id=id, reason=reason, actor=actor)
+    return disbursements.return_(id=id, reason=reason, actor=actor)
+
+
+@transactional
+def replace(*, id: int, payee_name: str, account_number: str, bic: str = "", actor: Actor) -> Disbursement:
+    """Order anew what came back, or what was cancelled of a claim that is owed all the same."""
+    facts = {"payee_name": payee_name, "account_number": account_number, "bic": bic}
+    if billing.get_disbursement(id).kind is DisbursementKind.CLAIM:
+        return claims.replace_payout(disbursement_id=id, **facts, actor=actor)
+    return disbursements.replace(id=id, **facts, actor=actor)
+
+
+def _lock_owner(id: int) -> None:
+    """A refund's account comes before its order, as everywhere else."""
+    account_id = billing.get_disbursement(id).account_id
+    if account_id is not None:
+        lock(BillingAccount, account_id)

@@ -1,0 +1,80 @@
+"""Refunds, and orders to pay money out that nobody can change once they are approved; mandates, batches, statements."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from migrations import append_only, frozen
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+FROZEN = (
+    "kind", "customer_id", "account_id", "replaces_id", "payee_name", "account_number", "bic", "reason",
+    "amount_minor", "currency", "limit_minor", "maker_id", "checker_id", "approved_at",
+)  # fmt: skip
+TABLES = ("bank_lines", "bank_statements", "bank_batch_items", "bank_batches", "mandates")
+
+
+def _id(name, key=None, **options):
+    return sa.Column(name, ID, *([sa.ForeignKey(key)] if key else []), **{"nullable": False} | options)
+
+
+def _words(table, name, values):
+    return sa.CheckConstraint(sa.column(name.rpartition(" ")[2]).in_(values), name=op.f(f"ck_{table}_{name.split()[0]}"))
+
+
+def upgrade():
+    with op.batch_alter_table("disbursements") as orders:
+        orders.add_column(sa.Column("kind", sa.String(30), nullable=False, server_default="claim"))
+        for name, length in (("account_number", 34), ("bic", 11), ("end_reason", 200)):
+            orders.add_column(sa.Column(name, sa.String(length), nullable=False, server_default=""))
+        for name in ("account_id", "replaces_id", "sender_id"):
+            orders.add_column(sa.Column(name, ID, nullable=True))
+        for name in ("sent_on", "ended_on"):
+            orders.add_column(sa.Column(name, sa.Date(), nullable=True))
+        for name, table in (("account_id", "billing_accounts"), ("replaces_id", "disbursements"), ("sender_id", "users")):
+            orders.create_foreign_key(op.f(f"fk_disbursements_{name}"), table, [name], ["id"])
+        orders.create_unique_constraint(op.f("uq_disbursements_replaces_id"), ["replaces_id"])
+        orders.create_check_constraint(
+            op.f("ck_disbursements_disbursementkind"), sa.column("kind").in_(("refund", "claim"))
+        )
+        orders.create_check_constraint(
+            op.f("ck_disbursements_refund_of_an_account"), sa.text("kind <> 'refund' OR account_id IS NOT NULL")
+        )
+    for name in ("account_id", "sender_id"):
+        op.create_index(op.f(f"ix_disbursements_{name}"), "disbursements", [name])
+    op.execute("UPDATE disbursements SET sent_on = settled_on WHERE settled_on IS NOT NULL")
+    frozen.freeze("disbursements", FROZEN, "OLD.checker_id IS NOT NULL")
+    op.create_table(
+        "refund_parts",
+        _id("disbursement_id", "disbursements.id"),
+        _id("payment_id", "payments.id"),
+        sa.Column("amount_minor", ID, nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_refund_parts_amount_positive")),
+        sa.PrimaryKeyConstraint("disbursement_id", "payment_id", name=op.f("pk_refund_parts")),
+    )
+    op.create_index(op.f("ix_refund_parts_payment_id"), "refund_parts", ["payment_id"])
+    append_only.protect("refund_parts")
+
+
+def downgrade():
+    append_only.release("refund_parts")
+    op.drop_table("refund_parts")
+    frozen.thaw("disbursements")
+    for name in ("account_id", "sender_id"):
+        op.drop_index(op.f(f"ix_disbursements_{name}"), "disbursements")
+    with op.batch_alter_table("disbursements") as orders:
+        orders.drop_constraint(op.f("ck_disbursements_refund_of_an_account"), type_="check")
+        orders.drop_constraint(op.f("ck_disbursements_disbursementkind"), type_="check")
+        orders.drop_constraint(op.f("uq_disbursements_replaces_id"), type_="unique")
+        for name in ("account_id", "replaces_id", "sender_id"):
+            orders.drop_constraint(op.f(f"fk_disbursements_{name}"), type_="foreignkey")
+        for name in (
+            "kind", "account_number", "bic", "end_reason", "account_id", "replaces_id", "sender_id", "sent_on",
+            "ended_on",
+        ):  # fmt: skip
+            orders.drop_column(name)
