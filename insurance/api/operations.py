@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar, get_type_hints
@@ -34,7 +34,8 @@ class Operation:
     """One method of one path.
 
     The view takes the ids in the path and, by name, what it needs of: `body`, a model; `version`, which the sender has
-    seen. It gives back what its return type says. `on` is the collection whose record it is about.
+    seen. It gives back what its return type says. `on` is the collection whose record it is about; `reads` says that
+    it changes nothing, whatever the method.
     """
 
     method: str
@@ -45,7 +46,6 @@ class Operation:
     creates: bool = False
     moves_money: bool = False
     reads: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -186,7 +186,7 @@ def _without_what_is_stored(
 
 
 def _same(given: Any, stored: Any) -> bool:
-    if type(given) in (Decimal, int) and isinstance(stored, str) and re.fullmatch(r"-?[0-9.]+", stored):
+    if type(given) in (Decimal, int) and isinstance(stored, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", stored):
         return Decimal(stored) == given
     return type(given) is type(stored) and given == stored
 
