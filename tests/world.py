@@ -19,6 +19,7 @@ from sqlalchemy import select, text
 
 from insurance.accounts import services as accounts
 from insurance.accounts.models import Link, LinkPurpose, SignInSession, User
+from insurance.admin import services as settings
 from insurance.billing.domain import PaymentPlan
 from insurance.billing.models import BillingAccount, DunningNotice, Invoice
 from insurance.billing.services import dunning
@@ -33,7 +34,10 @@ from insurance.core.permissions import Actor, Role
 from insurance.documents.models import Document
 from insurance.feedback import services as feedback
 from insurance.feedback.domain import FeedbackKind
+from insurance.payments import batches, money_out, statements
 from insurance.payments import services as payments
+from insurance.payments.bank.models import BankLine
+from insurance.payments.bank.statements import Mapping
 from insurance.payments.domain import PaymentMethod
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
@@ -89,6 +93,10 @@ class World:
     entry_id: int
     version_id: int
     feedback_id: int
+    disbursement_id: int
+    batch_id: int
+    statement_id: int
+    line_id: int
     tokens: dict[str, str]
 
     @property
@@ -118,7 +126,23 @@ def build() -> World:
     said = feedback.send(
         kind=FeedbackKind.IDEA, text="Dark pages, please.", screenshot=photo(), actor=books[0].person, key="f"
     )
-    return World(*books, admin, mail, entry, version, said.id, _tokens())
+    order_id = claim_queries.payouts(books[0].claims["approved"])[0].id
+    return World(*books, admin, mail, entry, version, said.id, order_id, *_bank(books[1], admin), _tokens())
+
+
+def _bank(book: Book, admin: Actor) -> tuple[int, int, int]:
+    """A batch with a payout of the book's, and a statement with a line that is open."""
+    settings.change_bank(version=0, name="Harbor Mutual", account_number="12345678", bic="", actor=admin)
+    order = claim_queries.payouts(book.claims["approved"])[0]
+    money_out.cancel(id=order.id, reason="Wrong account", actor=admin)
+    money_out.replace(id=order.id, payee_name="Maria Lopez", account_number="87654321", actor=admin)
+    batch = batches.make(currency="USD", actor=admin)
+    content = b"Day,Sum,Text\n2026-05-01,1.00,Thanks\n"
+    statement = statements.upload(name="may.csv", content=content, actor=admin)
+    mapping = Mapping("Day", "Sum", "Text")
+    statements.import_(statement_id=statement.id, mapping=mapping, only_good=False, actor=admin)
+    line_id = db.session.scalars(select(BankLine.id)).one()
+    return batch.id, statement.id, line_id
 
 
 def _book(admin: Actor) -> Book:

@@ -33,6 +33,7 @@ from ..documents.models import StoredFile
 from ..ledger import queries as ledger
 from ..ledger.domain import Account, Event
 from ..ledger.models import Transfer
+from ..payments.bank.models import BankBatch
 from ..payments.domain import PaymentStatus
 from ..payments.models import Allocation, Payment, Receipt, RefundPart
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
@@ -198,6 +199,7 @@ def numbers_without_gaps() -> Iterator[str]:
         ("RCT", Receipt),
         ("CRN", CreditNote),
         ("NOT", DunningNotice),
+        ("BAT", BankBatch),
         ("CLM", Claim),
         ("POL", Policy),
     ):

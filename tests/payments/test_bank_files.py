@@ -100,7 +100,14 @@ ENTRY = """<Ntry><Amt Ccy="USD">{amount}</Amt><CdtDbtInd>{side}</CdtDbtInd><Sts>
 
 
 def entry(**facts: str) -> str:
-    usual = {"amount": "204.00", "side": "CRDT", "status": "BOOK", "day": "2026-05-24", "ref": "R1", "e2e": "NOTPROVIDED"}
+    usual = {
+        "amount": "204.00",
+        "side": "CRDT",
+        "status": "BOOK",
+        "day": "2026-05-24",
+        "ref": "R1",
+        "e2e": "NOTPROVIDED",
+    }
     return ENTRY.format(**usual | facts)
 
 
@@ -114,7 +121,10 @@ def camt(*entries: str, version: str = "02", before: str = "") -> bytes:
 @pytest.mark.parametrize("version", ["02", "08"])
 def test_a_camt_statement_is_read_with_its_account_and_signs(version):
     found = read_camt(camt(entry(), entry(side="DBIT", ref="R2", e2e="D7"), entry(status="PDNG"), version=version))
-    assert [(str(line.amount), line.party) for line in found.lines] == [("204.00", "Maria Lopez"), ("-204.00", "Zoe Li")]
+    assert [(str(line.amount), line.party) for line in found.lines] == [
+        ("204.00", "Maria Lopez"),
+        ("-204.00", "Zoe Li"),
+    ]
     assert found.lines[0].account_number == IBAN
     assert found.lines[1].reference == "D7 INV-2026-000042"
     assert read_camt(camt(entry(day="2026-13-01"), entry())).errors[0].row == 1
@@ -142,9 +152,7 @@ def test_xml_that_is_broken_or_reaches_outside_itself_is_refused(data):
 
 # Proposals
 
-INVOICE = OpenInvoice(
-    7, 1, "INV-2026-000042", "POL-2026-000009", "Maria Lopez", money("204.00"), date(2026, 6, 15)
-)
+INVOICE = OpenInvoice(7, 1, "INV-2026-000042", "POL-2026-000009", "Maria Lopez", money("204.00"), date(2026, 6, 15))
 ORDER = OpenOrder(3, "D3", "Refund POL-2026-000009", "Zoe Li", money("80.00"))
 
 
