@@ -10,7 +10,6 @@ from ..accounts.sign_in import fresh
 from ..billing import queries as billing
 from ..billing.domain import DISBURSEMENT_WORDS
 from ..core import settings
-from ..core.errors import Refusal
 from ..core.money import Money
 from ..web.arguments import find_id, get_id
 from ..web.guard import requires
@@ -216,10 +215,8 @@ def bank_line(line_id: int) -> ResponseReturnValue:
 @bp.post("/payments/bank/lines/<int:line_id>/confirm")
 @requires("bank:confirm")
 def confirm_line(line_id: int) -> ResponseReturnValue:
-    target_id = find_id("target")
-    if target_id is None:
-        raise Refusal("The address does not say what the line is. Choose one of the proposals.")
-    statements.confirm(line_id=line_id, act=request.args.get("act", ""), target_id=target_id, actor=current_user)
+    act, target_id = request.args.get("act", ""), find_id("target") or 0
+    statements.confirm(line_id=line_id, act=act, target_id=target_id, actor=current_user)
     flash("Confirmed and posted.", "ok")
     return redirect(url_for("payments.bank"), 303)
 
@@ -247,7 +244,8 @@ def upload_statement() -> ResponseReturnValue:
     form = forms.UploadForm()
     if form.validate_on_submit():
         with form.refusals():
-            [(name, content)] = form.file.data
+            sent: list[Any] = form.file.data
+            [(name, content)] = sent
             statement = statements.upload(name=name, content=content, actor=current_user)
             if statement.imported_at:
                 flash("This very file was imported before. Importing it again changes nothing.", "info")

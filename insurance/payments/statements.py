@@ -49,7 +49,7 @@ def read(statement: BankStatement, mapping: Mapping | None) -> Reading:
 
 @transactional
 def import_(*, statement_id: int, mapping: Mapping | None, only_good: bool, actor: Actor) -> int:
-    """Keep the lines of a statement; how many are new. Rows that cannot be read stop it, unless only good ones count."""
+    """Keep the lines of a statement; how many are new. Rows that cannot be read stop it, unless `only_good`."""
     check_may(actor, "bank:import")
     statement = lock(BankStatement, statement_id)
     reading = read(statement, mapping)
