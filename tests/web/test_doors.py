@@ -298,7 +298,19 @@ def test_a_file_is_found_by_its_own_claim_alone(world) -> None:
 
 def facts() -> dict[str, list[tuple]]:
     """All rows, but for instants and what is drawn by chance."""
-    chance = {"token", "token_hash", "key", "path", "sha256", "size", "password_hash", "request_id", "message_id"}
+    chance = {
+        "token",
+        "token_hash",
+        "key",
+        "path",
+        "sha256",
+        "size",
+        "password_hash",
+        "request_id",
+        "message_id",
+        "hash",
+        "previous_hash",
+    }
     held = {}
     with db.engine.connect() as connection:
         for table in Base.metadata.sorted_tables:
