@@ -20,6 +20,7 @@ from sqlalchemy import select, text
 from insurance.accounts import services as accounts
 from insurance.accounts import tokens
 from insurance.accounts.models import ApiKey, Link, LinkPurpose, SignInSession, User
+from insurance.admin import services as settings
 from insurance.billing.domain import PaymentPlan
 from insurance.billing.models import BillingAccount, DunningNotice, Invoice
 from insurance.billing.services import dunning
@@ -34,7 +35,10 @@ from insurance.core.permissions import Actor, Role
 from insurance.documents.models import Document
 from insurance.feedback import services as feedback
 from insurance.feedback.domain import FeedbackKind
+from insurance.payments import batches, money_out, statements
 from insurance.payments import services as payments
+from insurance.payments.bank.models import BankLine
+from insurance.payments.bank.statements import Mapping
 from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Receipt
 from insurance.payments.services import autopay, suspense
@@ -95,6 +99,10 @@ class World:
     version_id: int
     feedback_id: int
     suspense_id: int
+    disbursement_id: int
+    batch_id: int
+    statement_id: int
+    line_id: int
     tokens: dict[str, str]
 
     @property
@@ -127,7 +135,23 @@ def build() -> World:
     waiting = suspense.record(amount=usd("75.00"), received_on=TODAY, reference="?", payer="M LOPEZ", actor=admin)
     ordered = autopay.order(account_id=books[0].account_id, actor=books[0].person)
     tokens = {**_tokens(), "test_gateway_save": ordered.token}
-    return World(*books, admin, mail, entry, version, said.id, waiting.id, tokens)
+    order_id = claim_queries.payouts(books[0].claims["approved"])[0].id
+    return World(*books, admin, mail, entry, version, said.id, waiting.id, order_id, *_bank(books[1], admin), tokens)
+
+
+def _bank(book: Book, admin: Actor) -> tuple[int, int, int]:
+    """A batch with a payout of the book's, and a statement with a line that is open."""
+    settings.change_bank(version=0, name="Harbor Mutual", account_number="12345678", bic="", actor=admin)
+    order = claim_queries.payouts(book.claims["approved"])[0]
+    money_out.cancel(id=order.id, reason="Wrong account", actor=admin)
+    money_out.replace(id=order.id, payee_name="Maria Lopez", account_number="87654321", actor=admin)
+    batch = batches.make(currency="USD", actor=admin)
+    content = b"Day,Sum,Text\n2026-05-01,1.00,Thanks\n"
+    statement = statements.upload(name="may.csv", content=content, actor=admin)
+    mapping = Mapping("Day", "Sum", "Text")
+    statements.import_(statement_id=statement.id, mapping=mapping, only_good=False, actor=admin)
+    line_id = db.session.scalars(select(BankLine.id)).one()
+    return batch.id, statement.id, line_id
 
 
 def _book(admin: Actor) -> Book:

@@ -29,6 +29,15 @@ class CompanyForm(Form):
     version = VersionField()
 
 
+class BankForm(Form):
+    """The account that the company pays from and is paid into."""
+
+    name = TextField("Account holder", max=70)
+    account_number = TextField("IBAN or account number", max=50)
+    bic = TextField("BIC", max=11, optional=True)
+    version = VersionField()
+
+
 class DunningForm(Form):
     """On which day each notice about an unpaid invoice is due."""
 
@@ -66,6 +75,7 @@ class NumberingForm(Form):
     RCT = LettersField("Receipts", max=3)
     CRN = LettersField("Credit notes", max=3)
     NOT = LettersField("Payment notices", max=3)
+    BAT = LettersField("Batches for the bank", max=3)
     CLM = LettersField("Claims", max=3)
     CUS = LettersField("Customers", max=3)
     version = VersionField()

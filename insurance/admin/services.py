@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..billing.domain import Ladder
+from ..billing.domain import Ladder, check_account
 from ..core import audit, clock, numbering, settings
 from ..core.db import INSERT, check_version, db, lock, transactional
 from ..core.errors import RuleBroken
@@ -20,6 +20,13 @@ def change_company(*, version: int, name: str, phone: str, address: str, actor: 
     """Name the company anew. Documents that are issued already keep what they say."""
     value = {"name": name, "phone": phone, "address": address}
     _change("company", "Company", value, standard=settings.company(), version=version, actor=actor)
+
+
+def change_bank(*, version: int, name: str, account_number: str, bic: str, actor: Actor) -> None:
+    """Pay from another account from now on, and take statements for its own."""
+    account_number, bic = check_account(account_number, bic)
+    value = {"name": name, "account_number": account_number, "bic": bic}
+    _change("bank", "Bank account", value, standard={}, version=version, actor=actor)
 
 
 def change_mail(*, template: str, version: int, subject: str, body: str, actor: Actor) -> None:

@@ -175,7 +175,8 @@ class DunningNotice(Base):
 class Disbursement(Base):
     """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it.
 
-    Once it is approved, the database refuses to change whom it pays, what, and why.
+    Once it is approved, the database refuses to change whom it pays, what, and why. `batch_number` is the file for the
+    bank that it is in, as plain text: at most one.
     """
 
     __tablename__ = "disbursements"
@@ -205,6 +206,7 @@ class Disbursement(Base):
     maker_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     checker_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     reference: Mapped[str] = mapped_column(String(100), default="")
+    batch_number: Mapped[str] = mapped_column(String(20), default="", index=True)
     requested_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
     sender_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)

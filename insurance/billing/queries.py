@@ -525,6 +525,71 @@ def get_disbursement(id: int) -> Disbursement:
     return order
 
 
+def orders_for_batch(currency: str) -> Sequence[Disbursement]:
+    """The approved orders with an account, in one currency and in no batch yet, kept from others."""
+    return db.session.scalars(
+        select(Disbursement)
+        .where(
+            Disbursement.status == DisbursementStatus.APPROVED,
+            Disbursement.currency == currency,
+            Disbursement.account_number != "",
+            Disbursement.batch_number == "",
+        )
+        .order_by(Disbursement.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def waiting_for_batch() -> list[Row]:
+    """How many orders wait for a file, and how much they come to, by currency."""
+    return list(
+        db.session.execute(
+            select(Disbursement.currency, func.count(), func.sum(Disbursement.amount_minor))
+            .where(
+                Disbursement.status == DisbursementStatus.APPROVED,
+                Disbursement.account_number != "",
+                Disbursement.batch_number == "",
+            )
+            .group_by(Disbursement.currency)
+            .order_by(Disbursement.currency)
+        )
+    )
+
+
+def orders_in_batch(number: str) -> Sequence[Disbursement]:
+    """The orders of a batch."""
+    return db.session.scalars(
+        select(Disbursement).where(Disbursement.batch_number == number).order_by(Disbursement.id)
+    ).all()
+
+
+def orders_on_their_way(amounts: Sequence[int]) -> Sequence[Disbursement]:
+    """The orders that were sent and have one of some amounts in minor units."""
+    return db.session.scalars(
+        select(Disbursement)
+        .where(Disbursement.status == DisbursementStatus.SENT, Disbursement.amount_minor.in_(amounts))
+        .order_by(Disbursement.id)
+        .limit(CHUNK)
+    ).all()
+
+
+def invoices_named_or_of(numbers: Sequence[str], amounts: Sequence[int]) -> list[Row]:
+    """The open invoices that numbers name, by their own or their policy's, and those with one of some open amounts."""
+    return list(
+        db.session.execute(
+            select(Invoice, BillingAccount)
+            .join(BillingAccount, BillingAccount.id == Invoice.account_id)
+            .where(
+                Invoice.status.in_(OPEN),
+                or_(Invoice.number.in_(numbers), BillingAccount.policy_number.in_(numbers), OPEN_MINOR.in_(amounts)),
+            )
+            .order_by(Invoice.due_on, Invoice.id)
+            .limit(CHUNK)
+        )
+    )
+
+
 def find_replacement(id: int) -> Disbursement | None:
     """The order that replaces another one."""
     return db.session.scalar(select(Disbursement).where(Disbursement.replaces_id == id))

@@ -14,6 +14,7 @@ SERIES = {
     "RCT": "Receipts",
     "CRN": "Credit notes",
     "NOT": "Payment notices",
+    "BAT": "Batches for the bank",
     "CLM": "Claims",
     "CUS": "Customers",
 }

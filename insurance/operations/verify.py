@@ -36,6 +36,7 @@ from ..documents.models import StoredFile
 from ..ledger import queries as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from ..ledger.models import Transfer
+from ..payments.bank.models import BankBatch
 from ..payments.domain import LIVE, PaymentMethod, PaymentStatus, SuspenseStatus
 from ..payments.models import Allocation, Payment, Receipt, RefundPart, SuspenseItem
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
@@ -239,6 +240,7 @@ def numbers_without_gaps() -> Iterator[str]:
         ("RCT", Receipt),
         ("CRN", CreditNote),
         ("NOT", DunningNotice),
+        ("BAT", BankBatch),
         ("CLM", Claim),
         ("POL", Policy),
     ):

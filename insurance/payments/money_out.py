@@ -1,6 +1,7 @@
 """Money that goes out: refunds of credit, and what every order does to the payment or claim that it is for."""
 
 from datetime import date
+from typing import Any
 
 from ..billing import queries as billing
 from ..billing.domain import DisbursementKind
@@ -86,13 +87,13 @@ def cancel(*, id: int, reason: str, actor: Actor) -> Disbursement:
 
 
 @transactional
-def send(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Actor) -> Disbursement:
     """Record that an order is on its way: its claim is paid, or the payments that it gives back are refunded."""
-    order = billing.get_disbursement(id)
-    if order.kind is DisbursementKind.CLAIM:
-        return claims.send_payout(disbursement_id=id, reference=reference, on=on, actor=actor)
+    sent: dict[str, Any] = {"reference": reference, "on": on, "batch_number": batch_number, "actor": actor}
+    if billing.get_disbursement(id).kind is DisbursementKind.CLAIM:
+        return claims.send_payout(disbursement_id=id, **sent)
     _lock_owner(id)
-    order = disbursements.send(id=id, reference=reference, on=on, actor=actor)
+    order = disbursements.send(id=id, **sent)
     for payment, _ in queries.refunded_by(order.id):
         payment = lock(Payment, payment.id)
         whole = queries.sent_back(payment.id) == payment.amount_minor

@@ -31,6 +31,7 @@ MENUS: dict[Role, list[tuple[str, str, str]]] = {
         ("/policies", "file-earmark-text", "Policies"),
         ("/invoices", "receipt", "Invoices"),
         ("/payments", "cash-coin", "Payments"),
+        ("/payments/bank", "bank", "Bank"),
         ("/admin/disbursements", "box-arrow-up-right", "Disbursements"),
         ("/claims", "clipboard2-pulse", "Claims"),
         ("/admin/feedback", "chat-left-text", "Feedback"),

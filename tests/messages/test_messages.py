@@ -46,6 +46,9 @@ DATA = {
     "invoice": "INV-2026-000001",
     "last_day": "30 Jun 2026",
     "still_due": "16.77 USD",
+    "payee": "Zoë",
+    "account": "account •••• 3000",
+    "reason": "Refund POL-2026-000001",
 }
 
 

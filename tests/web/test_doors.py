@@ -62,6 +62,7 @@ ASKED = {
     "claims.new": "policy",
     "payments.new": "invoice",
     "portal.claim_step": "claim",
+    "payments.request_refund": "account",
 }
 """What a page needs after the question mark."""
 UNSIGNED = {"payments.stripe"}
@@ -110,6 +111,10 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "entry_id": [world.entry_id],
         "version_id": [world.version_id],
         "feedback_id": [world.feedback_id],
+        "disbursement_id": [world.disbursement_id],
+        "batch_id": [world.batch_id],
+        "statement_id": [world.statement_id],
+        "line_id": [world.line_id],
         "template": ["receipt"],
         "account": ["bank"],
         "step": STEPS,
@@ -130,6 +135,7 @@ def addresses(rule: Rule, world: World) -> list[str]:
         "customer": world.a.customer_id,
         "policy": world.a.policy_id,
         "invoice": world.a.invoice_id,
+        "account": world.a.account_id,
         "claim": world.a.claims["draft"],
     }
     query = f"?{ASKED[rule.endpoint]}={asked[ASKED[rule.endpoint]]}" if rule.endpoint in ASKED else ""

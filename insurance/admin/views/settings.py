@@ -7,8 +7,9 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ...accounts.sign_in import fresh
 from ...billing import queries as billing
-from ...billing.domain import Ladder
+from ...billing.domain import Ladder, masked
 from ...core import numbering, settings
 from ...core.errors import NotFound
 from ...messages import queries as messages
@@ -26,6 +27,8 @@ def setting_list() -> ResponseReturnValue:
         series=numbering.SERIES,
         letters=numbering.letters(),
         ladder=billing.ladder(),
+        bank=settings.get("bank"),
+        account=masked(settings.get("bank").get("account_number", "")),
         mails=messages.TITLES,
         edited=_edited_mails(),
     )
@@ -49,6 +52,27 @@ def edit_company() -> ResponseReturnValue:
             flash("Saved. Pages, mails and new documents name the company so from now on.", "ok")
             return redirect(url_for("admin.setting_list"), 303)
     return form.page("admin/setting_company.html")
+
+
+@bp.get("/settings/bank")
+@bp.post("/settings/bank")
+@requires("setting:edit")
+@fresh
+def edit_bank() -> ResponseReturnValue:
+    value, version = _setting("bank", {})
+    form = forms.BankForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_bank(
+                version=form.version.data,
+                name=form.name.data,
+                account_number=form.account_number.data,
+                bic=form.bic.data,
+                actor=current_user,
+            )
+            flash("Saved. Files for the bank are drawn on this account from now on.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_bank.html")
 
 
 @bp.get("/settings/numbering")

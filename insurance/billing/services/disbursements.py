@@ -100,6 +100,7 @@ def cancel(*, id: int, reason: str, actor: Actor) -> Disbursement:
     check_may(actor, "disbursement:cancel")
     order = lock(Disbursement, id)
     _move(order, "cancel")
+    _check_batch(order, "")
     _end(order, reason)
     if order.kind is DisbursementKind.REFUND:
         account = lock(BillingAccount, order.account_id)
@@ -110,12 +111,16 @@ def cancel(*, id: int, reason: str, actor: Actor) -> Disbursement:
 
 
 @transactional
-def send(*, id: int, reference: str, on: date, actor: Actor) -> Disbursement:
-    """Record that an approved order is on its way; `reference` is the bank's or the cheque's."""
+def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Actor) -> Disbursement:
+    """Record that an approved order is on its way; `reference` is the bank's or the cheque's.
+
+    What is in a batch goes with the batch alone, so that it is not paid twice.
+    """
     check_may(actor, "disbursement:send")
     _check_day(on)
     order = lock(Disbursement, id)
     _move(order, "send")
+    _check_batch(order, batch_number)
     order.reference, order.sent_on, order.sender_id = reference, on, actor.id
     if order.kind is DisbursementKind.REFUND:
         _post(Event.REFUND_SENT, order, credit=(Account.BANK, COMPANY))
@@ -177,6 +182,11 @@ def replace(*, id: int, payee_name: str, account_number: str, bic: str, actor: A
         amount=order.amount,
         actor=actor,
     )
+
+
+def _check_batch(order: Disbursement, batch_number: str) -> None:
+    if order.batch_number != batch_number:
+        raise Conflict(f"This order is in batch {order.batch_number}. Mark the batch as sent, or discard it.")
 
 
 def _end(order: Disbursement, reason: str) -> None:

@@ -28,10 +28,12 @@ def approve_payout(*, claim_id: int, actor: Actor) -> Claim:
 
 
 @transactional
-def send_payout(*, disbursement_id: int, reference: str, on: date, actor: Actor) -> Disbursement:
+def send_payout(
+    *, disbursement_id: int, reference: str, on: date, batch_number: str = "", actor: Actor
+) -> Disbursement:
     """Record that a payout is on its way; the claim is paid."""
     claim = for_staff("claim:settle", queries.get_claim_of_payout(disbursement_id).id, actor)
-    order = disbursements.send(id=disbursement_id, reference=reference, on=on, actor=actor)
+    order = disbursements.send(id=disbursement_id, reference=reference, on=on, batch_number=batch_number, actor=actor)
     _paid(claim, order, on, actor)
     return order
 

@@ -1,6 +1,13 @@
 """What staff enter about refunds, batches and statements."""
 
-from ...web.forms import Form, KeyField, MoneyField, TextField
+from typing import Any
+
+from wtforms.validators import ValidationError
+
+from ...core import clock
+from ...web.forms import ChoiceField, DateField, FilesField, Form, Input, KeyField, MoneyField, TextField
+from ...web.uploads import MOST_BYTES, clean_name
+from .statements import DATE_FORMATS, DECIMALS
 
 
 class RefundForm(Form):
@@ -11,3 +18,50 @@ class RefundForm(Form):
     account_number = TextField("IBAN or account number", max=50)
     bic = TextField("BIC", hint="Needed for most accounts without an IBAN", max=11, optional=True)
     key = KeyField()
+
+
+class ActForm(Form):
+    """A button that changes something."""
+
+
+class SentForm(Form):
+    """When the bank was given a file."""
+
+    on = DateField("Given to the bank on", past=True, default=clock.today)
+
+
+class DiscardForm(Form):
+    """Why a file is not used."""
+
+    reason = TextField("Reason", hint="Staff only. The audit trail keeps it.", max=200)
+
+
+class StatementField(FilesField):
+    """A statement's file, read as it is: what is in it is looked at by the reader of its format."""
+
+    def pre_validate(self, form: Any) -> None:
+        """Take the bytes; `data` is a list of at most one (name, bytes)."""
+        Input.pre_validate(self, form)
+        read: Any = [(clean_name(file.filename or ""), file.stream.read(MOST_BYTES + 1)) for file in self._sent]
+        if any(len(content) > MOST_BYTES for _, content in read):
+            raise ValidationError("The file must be 10 MB or smaller. Import it in parts")
+        self.data = read
+
+
+class UploadForm(Form):
+    """A file from the bank."""
+
+    file = StatementField(
+        "Statement", hint="CSV or camt.053 (XML), 10 MB at most", multiple=False, accept=".csv,.xml,.txt"
+    )
+
+
+class MappingForm(Form):
+    """Which column says what; the view offers the file's own headings."""
+
+    date = ChoiceField("Day of booking")
+    amount = ChoiceField("Amount", hint="Money that went must be below zero")
+    reference = ChoiceField("Reference")
+    party = ChoiceField("Payer or payee", optional=True)
+    date_format = ChoiceField("Days are written as", choices=list(DATE_FORMATS.items()))
+    decimal = ChoiceField("Amounts are written as", choices=list(DECIMALS.items()))
