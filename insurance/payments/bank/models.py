@@ -22,7 +22,7 @@ class BankBatch(Base):
     count: Mapped[int]
     total_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
-    content: Mapped[bytes] = deferred(mapped_column(LargeBinary))
+    content: Mapped[bytes] = deferred(mapped_column(LargeBinary, nullable=False))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     created_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
@@ -38,7 +38,7 @@ class BankStatement(Base):
 
     id: Mapped[int] = identity()
     name: Mapped[str] = mapped_column(String(120))
-    content: Mapped[bytes] = deferred(mapped_column(LargeBinary))
+    content: Mapped[bytes] = deferred(mapped_column(LargeBinary, nullable=False))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     mapping: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     uploaded_at: Mapped[datetime]
