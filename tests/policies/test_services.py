@@ -364,3 +364,14 @@ def test_a_search_finds_by_number_and_by_customer(agent) -> None:
     for q in (quote.number, quote.number.lower(), "zoe", "zl@"):
         assert [row.id for row in queries.find_some(q, agent, TODAY)] == [quote.id]
     assert queries.find_some("POL-2026", agent, TODAY) == []
+
+
+def test_customers_do_not_cover_themselves_for_what_may_have_happened_already(app) -> None:
+    person = factories.user(Role.CUSTOMER)
+    customer = factories.customer(user=person)
+    with pytest.raises(RuleBroken, match="today at the earliest"):
+        factories.quote(customer=customer, start_on=TODAY - timedelta(days=1), actor=person)
+    quote = factories.quote(customer=customer, actor=person)
+    with clock.at(TODAY + timedelta(days=1)), pytest.raises(RuleBroken, match="today at the earliest"):
+        services.bind(policy_id=quote.id, actor=person)
+    assert services.bind(policy_id=quote.id, actor=person).bound_at

@@ -55,6 +55,7 @@ def quote(
 ) -> Policy:
     """Make a quote; the premium and its worksheet are kept with it. `last_day_on` is the last day of cover."""
     check_may(actor, "policy:quote" if actor.is_staff else "policy:quote_own")
+    _check_start(start_on, actor)
     customer = _active_customer(customer_id, actor)
     policy = Policy(customer_id=customer.id, created_at=clock.now(), created_by_id=actor.id)
     version = products.version_on(product, start_on)
@@ -63,6 +64,12 @@ def quote(
     add(policy)
     audit.record("quote", policy, label=policy.number, actor=actor, premium=policy.premium, start_on=start_on)
     return policy
+
+
+def _check_start(start_on: date, actor: Actor) -> None:
+    """Refuse customers who cover themselves for what may have happened already; staff answer for what they enter."""
+    if not actor.is_staff and start_on < clock.today():
+        raise RuleBroken("Cover can start today at the earliest. Call us if it has to be earlier.", "start_date")
 
 
 def _active_customer(customer_id: int, actor: Actor) -> Customer:
@@ -141,6 +148,7 @@ def bind(*, policy_id: int, plan: PaymentPlan = PaymentPlan.ANNUAL, version: int
     check_may(actor, "policy:bind" if actor.is_staff else "policy:bind_own")
     policy = lock(Policy, queries.get_policy(policy_id, actor).id)
     check_version(policy, version)
+    _check_start(policy.start_on, actor)
     today = clock.today()
     product_version = products.get_version(policy.product_version_id)
     if plan not in product_version.definition["payment_plans"]:
