@@ -21,6 +21,8 @@ from insurance.messages import rendering
 from tests import factories
 from tests.conftest import TODAY
 
+pytestmark = pytest.mark.sqlite_only
+
 PASSWORD = "four quiet green boats"
 OTHER = "seven loud red trains"
 HASH = passwords.hash_password(PASSWORD)

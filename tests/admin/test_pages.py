@@ -24,6 +24,8 @@ from tests import factories
 from tests.agents.test_pages import DAY, figures, filed, statements
 from tests.conftest import TODAY
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def admin(app) -> Actor:

@@ -28,6 +28,8 @@ from tests.agents.test_pages import DAY, filed, statements
 from tests.conftest import TODAY
 from tests.races import together
 
+pytestmark = pytest.mark.sqlite_only
+
 LATER = TODAY + timedelta(days=20)
 
 

@@ -25,6 +25,8 @@ from tests import factories
 from tests.agents.test_pages import statements
 from tests.races import together
 
+pytestmark = pytest.mark.sqlite_only
+
 COMPANY = {"name": "Quay <Insurance>", "phone": "+44 20 7946 0958", "address": "2 Quay Street\nPorttown"}
 
 

@@ -12,6 +12,8 @@ from tests import factories
 from tests import world as worlds
 from tests.programs import Program, problem
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def agent(app) -> Actor:

@@ -15,6 +15,8 @@ from insurance.web.uploads import check_upload
 from tests import factories
 from tests.conftest import TODAY
 
+pytestmark = pytest.mark.sqlite_only
+
 START = TODAY - timedelta(days=100)
 LOSS = TODAY - timedelta(days=2)
 DATE = {"loss_on-day": LOSS.day, "loss_on-month": LOSS.month, "loss_on-year": LOSS.year}

@@ -14,6 +14,8 @@ from insurance.customers.models import Customer
 from tests import factories
 from tests.conftest import TODAY
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def agent(app) -> Actor:

@@ -12,6 +12,8 @@ from insurance.core.permissions import Actor, Role
 from insurance.payments.models import Payment, Receipt
 from tests import factories
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def agent(app) -> Actor:

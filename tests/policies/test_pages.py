@@ -14,6 +14,8 @@ from insurance.policies.models import Policy
 from tests import factories
 from tests.conftest import TODAY
 
+pytestmark = pytest.mark.sqlite_only
+
 DAY = timedelta(days=1)
 
 
