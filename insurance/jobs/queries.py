@@ -30,3 +30,9 @@ def has_run(name: str, day: date) -> bool:
         )
         is not None
     )
+
+
+def latest(name: str, day: date | None = None) -> JobRun | None:
+    """The latest run of a job that ended, well or not; of a day, if one is given."""
+    statement = select(JobRun).where(JobRun.name == name).order_by(JobRun.id.desc()).limit(1)
+    return db.session.scalar(statement.where(JobRun.for_day == day) if day else statement)

@@ -1,8 +1,10 @@
 """The nightly run: what a new day brings, step by step, each of them safe to repeat."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
+
+from flask import current_app
 
 from ..billing.services import dunning
 from ..billing.services import invoices as billing
@@ -14,7 +16,10 @@ from ..payments import services as payments
 from ..payments.services import autopay
 from ..policies import queries as policy_queries
 from ..policies import services as policies
+from . import queries
 from .models import JobRun
+
+BACKUP_PAUSE = timedelta(hours=1)
 
 
 def run_nightly(on: date, report: Callable[[str], None]) -> None:
@@ -32,6 +37,30 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
     for line in lines:
         report(line)
     _finish(run_id, "; ".join(lines))
+
+
+def run_backup(on: date, back_up: Callable[[], str | None]) -> None:
+    """Make a day's backup if there is none, and note how it went; one that failed is tried again after an hour.
+
+    What makes it lies above the jobs, and is handed in; it gives None where no backups are wanted.
+    """
+    last = queries.latest("backup", on)
+    if last and (last.finished_at or clock.now() - last.started_at < BACKUP_PAUSE):
+        return
+    begun_at = clock.now()
+    try:
+        result = back_up()
+    except Exception as error:
+        current_app.logger.exception("the backup failed")
+        _note(JobRun(name="backup", for_day=on, started_at=begun_at, result=f"failed: {error}"))
+        return
+    if result is not None:
+        _note(JobRun(name="backup", for_day=on, started_at=begun_at, finished_at=clock.now(), result=result))
+
+
+@transactional
+def _note(run: JobRun) -> None:
+    add(run)
 
 
 @transactional

@@ -1,7 +1,8 @@
-"""The worker: delivers mails, archives documents and runs the nightly job, until it is told to stop."""
+"""The worker: delivers mails, archives documents, runs the nightly job and the backup, until it is told to stop."""
 
 import signal
 import threading
+from collections.abc import Callable
 
 from flask import Flask
 
@@ -15,7 +16,7 @@ from . import queries, services
 PAUSE_SECONDS = 1.0
 
 
-def work(app: Flask) -> None:
+def work(app: Flask, back_up: Callable[[], str | None]) -> None:
     """Work until SIGTERM or Ctrl-C. What is in hand is finished first; a fault is logged and tried again."""
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -23,7 +24,7 @@ def work(app: Flask) -> None:
     while not stop.is_set():
         with app.app_context():
             try:
-                busy = round_of_work(app)
+                busy = round_of_work(app, back_up)
             except Exception:
                 app.logger.exception("worker: a round failed")
                 busy = False
@@ -32,9 +33,10 @@ def work(app: Flask) -> None:
             stop.wait(PAUSE_SECONDS)
 
 
-def round_of_work(app: Flask) -> bool:
+def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) -> bool:
     """Do what is due; whether anything was."""
     today = clock.today()
     if not queries.has_run("nightly", today):
         services.run_nightly(today, app.logger.info)
+    services.run_backup(today, back_up)
     return bool(messages.deliver_due() + documents.archive_due() + gateway.ask_gateway())

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from ..policies.domain import POLICY_LIFECYCLE
 from ..products import queries as product_queries
 from ..products import services as products
 from ..products.domain import rate
-from . import cases, verify
+from . import backup, cases, verify
 
 LIFECYCLES: list[Lifecycle] = [
     POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE, CLAIM_LIFECYCLE,
@@ -64,6 +66,7 @@ def register(app: Flask) -> None:
         docs_group,
         audit_group,
         export_group,
+        backup_group,
     ):
         app.cli.add_command(group)
     for command in (verify_command, cases_command, rate_command):
@@ -115,7 +118,15 @@ def nightly(on: date | None) -> None:
 @jobs_group.command("worker")
 def run_worker() -> None:
     """Deliver mails and run what is due, until stopped."""
-    worker.work(current_app._get_current_object())  # type: ignore[attr-defined]
+    worker.work(current_app._get_current_object(), _back_up)  # type: ignore[attr-defined]
+
+
+def _back_up() -> str | None:
+    """The night's backup; none where there is no folder for it."""
+    if not current_app.config["BACKUP_DIR"]:
+        return None
+    made = backup.create()
+    return f"{made.path.name}, {made.size:,} bytes; {len(backup.prune())} older ones deleted"
 
 
 outbox_group = AppGroup("outbox", help="Mails.")
@@ -186,6 +197,66 @@ def export_ledger(format_: str, as_of: date | None) -> None:
     """Print the ledger, for Beancount or as CSV."""
     for part in books.export(books.Format(format_), as_of or clock.today()):
         click.echo(part, nl=False)
+
+
+backup_group = AppGroup("backup", help="Backups of database and files.")
+archive_argument = click.argument("archive", required=False)
+
+
+@backup_group.command("create")
+def create_backup() -> None:
+    """Back up into BACKUP_DIR while people work, sealed if BACKUP_PASSPHRASE is set."""
+    with _refusals():
+        made = backup.create()
+    click.echo(f"{made.path}, {made.size:,} bytes")
+
+
+@backup_group.command("list")
+def list_backups() -> None:
+    """Print the backups in BACKUP_DIR, oldest first."""
+    for archive in backup.archives():
+        click.echo(f"{archive.path.name}\t{archive.made_at:%Y-%m-%d %H:%M} UTC\t{archive.size:,} bytes")
+
+
+@backup_group.command("verify")
+@archive_argument
+def verify_backup(archive: str | None) -> None:
+    """Restore a backup, the latest if none is named, to a scratch place and check every invariant there."""
+    with _refusals():
+        path = backup.find(archive)
+        wrong = backup.verify(path)
+    if wrong:
+        raise click.ClickException("\n".join([f"{path.name} is not as it should be:", *wrong]))
+    click.echo(f"{path.name}: whole, and every invariant holds")
+
+
+@backup_group.command("restore")
+@archive_argument
+@click.option("--replace", is_flag=True, help="Put it in the place of the records and files that there are.")
+def restore_backup(archive: str | None, replace: bool) -> None:
+    """Restore a backup, the latest if none is named. Stop web and worker before."""
+    with _refusals():
+        path = backup.find(archive)
+        manifest = backup.restore(path, replace=replace)
+    click.echo(f"{path.name} restored: {sum(manifest.counts.values()):,} rows. Now run: flask --app wsgi db upgrade")
+
+
+@backup_group.command("prune")
+@click.option("--keep-days", type=click.IntRange(1), default=backup.KEEP_DAYS, show_default=True)
+def prune_backups(keep_days: int) -> None:
+    """Delete older backups; the latest stays in any case."""
+    with _refusals():
+        gone = backup.prune(keep_days)
+    click.echo("\n".join(f"deleted {path.name}" for path in gone) or "nothing to delete")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say a refusal in its words, and exit 1."""
+    try:
+        yield
+    except Refusal as error:
+        raise click.ClickException(error.message) from error
 
 
 @click.command("verify")

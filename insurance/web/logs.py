@@ -43,6 +43,12 @@ def install(app: Flask) -> None:
     def _log(response: Response) -> Response:
         if app.config["APP_ENV"] != "test" and request.endpoint not in ("static", "bootstrap.static"):
             took = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1)
-            fields = {"method": request.method, "path": request.path, "status": response.status_code, "ms": took}
+            fields = {
+                "method": request.method,
+                "path": request.path,
+                "status": response.status_code,
+                "ms": took,
+                "address": request.remote_addr,
+            }
             app.logger.info("request", extra={"fields": fields})
         return response

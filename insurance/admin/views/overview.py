@@ -51,6 +51,7 @@ def overview() -> ResponseReturnValue:
         pending=counts[PolicyStatus.PENDING],
         quoted=counts[PolicyStatus.QUOTED],
         nightly=jobs.last_run("nightly"),
+        backup=jobs.latest("backup"),
         claim_words=CLAIM_WORDS,
         unassigned=waiting.unassigned,
         new_feedback=waiting.feedback,
