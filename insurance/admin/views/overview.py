@@ -44,17 +44,17 @@ def overview() -> ResponseReturnValue:
         waiting_mails=mails[MailStatus.DUE],
         kept_mails=mails[MailStatus.KEPT],
         payouts=claims.payouts_to_approve(limit=SHOWN),
-        refunds=billing.refunds_to_approve(limit=SHOWN),
         to_decide=claims.to_decide(current_user, limit=SHOWN),
         overdue=billing.overdue_summary(current_user, today),
         in_force=counts[PolicyStatus.ACTIVE],
         pending=counts[PolicyStatus.PENDING],
         quoted=counts[PolicyStatus.QUOTED],
         nightly=jobs.last_run("nightly"),
-        backup=jobs.latest("backup"),
         claim_words=CLAIM_WORDS,
         unassigned=waiting.unassigned,
         new_feedback=waiting.feedback,
+        refunds=waiting.refunds,
+        failed_backup=waiting.failed_backup,
     )
 
 
