@@ -25,6 +25,7 @@ from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Payment
 from tests import factories, world
 from tests.conftest import TODAY
+from tests.operations.site import Site
 from tests.races import together
 
 
@@ -253,3 +254,41 @@ def test_the_commands_go_from_the_first_backup_to_its_restoring(app: Flask, fold
     assert run(args=["backup", "prune"]).output == "nothing to delete\n"
     app.config["BACKUP_DIR"] = None
     assert "Set BACKUP_DIR" in run(args=["backup", "create"]).output
+
+
+@pytest.mark.sqlite_only
+def test_what_the_worker_backs_up_by_itself_comes_back_on_a_machine_that_has_nothing(tmp_path: Path) -> None:
+    settings = {"BACKUP_DIR": str(tmp_path / "elsewhere"), "BACKUP_PASSPHRASE": "correct horse battery staple"}
+    lost = Site(tmp_path / "lost", **settings).load()
+    worker = lost.begin("jobs", "worker")
+    try:
+        ends = time.monotonic() + 60
+        while not lost.rows("SELECT id FROM job_runs WHERE name = 'backup' AND finished_at IS NOT NULL"):
+            assert time.monotonic() < ends, "no backup was made"
+            time.sleep(0.1)
+    finally:
+        worker.terminate()
+        worker.wait(20)
+    new = Site(tmp_path / "new", **settings)
+    assert "restored" in new.run("backup", "restore")
+    new.run("db", "upgrade")
+    assert "FAIL" not in new.run("verify")
+    count = "SELECT count(*) FROM receipts"
+    assert new.value(count) == lost.value(count) > 0
+    assert "--replace" in new.flask("backup", "restore").stderr
+
+
+def test_a_restore_that_breaks_off_amid_the_database_leaves_what_was_there(app: Flask, tmp_path: Path) -> None:
+    """The dump is cut short, so that its first tables are there when it fails."""
+    world.build()
+    paid = payment_count()
+    dump = tmp_path / "database"
+    kind = db.engine.dialect.name
+    backup.SNAPSHOT[kind](dump)
+    with open(dump, "r+b") as file:
+        file.truncate(dump.stat().st_size * 3 // 4)
+    db.session.remove()
+    with pytest.raises(Exception, match=r"pg_restore failed|psql failed|malformed"):
+        backup.RESTORE[kind](dump)
+    assert payment_count() == paid
+    assert violations() == []
