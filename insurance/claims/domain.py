@@ -181,11 +181,6 @@ def check_authority(amount: Money, authority_minor: int) -> None:
         raise NotAllowed(f"You can approve up to {limit}. Pass the claim to someone with a higher limit.")
 
 
-def needs_second_person(amount: Money, payout_limit: Money) -> bool:
-    """Whether someone other than the handler must approve the payout; a limit of 0 means always."""
-    return amount > payout_limit
-
-
 @dataclass(frozen=True, slots=True)
 class Payable:
     """What a coverage pays of a loss, and the steps that lead there."""

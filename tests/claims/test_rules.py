@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insurance.billing.domain import needs_second_person
 from insurance.claims.domain import (
     CAUSES,
     CLAIM_LIFECYCLE,
@@ -18,7 +19,6 @@ from insurance.claims.domain import (
     check_cover,
     coverage_left,
     less_approved,
-    needs_second_person,
     payable,
     stages,
     what_next,

@@ -22,6 +22,7 @@ from .invoices import (
     PlanTerms,
     allocate,
     is_overdue,
+    needs_second_person,
     schedule,
     split,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "is_overdue",
     "lapse_on",
     "masked",
+    "needs_second_person",
     "next_step",
     "schedule",
     "split",

@@ -273,6 +273,11 @@ def allocate(
     return tuple(allocations), left
 
 
+def needs_second_person(amount: Money, payout_limit: Money) -> bool:
+    """Whether someone other than who ordered it must approve a payment out; a limit of 0 means always."""
+    return amount > payout_limit
+
+
 def is_overdue(status: InvoiceStatus, due_on: date, today: date) -> bool:
     """Whether money is still open after the day on which it was due."""
     return status in (InvoiceStatus.ISSUED, InvoiceStatus.PART_PAID) and due_on < today

@@ -21,6 +21,7 @@ from ..domain import (
     DisbursementKind,
     check_account,
     masked,
+    needs_second_person,
 )
 from ..models import BillingAccount, Disbursement
 
@@ -63,7 +64,7 @@ def request(
             requested_at=clock.now(),
         )
     )
-    if amount.minor <= limit:
+    if not needs_second_person(amount, Money(limit, amount.currency)):
         _approve(order, actor)
     audit.record(
         "request",
