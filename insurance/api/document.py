@@ -11,7 +11,7 @@ from typing_extensions import is_typeddict
 from ..core.money import Money
 from ..core.permissions import PERMISSIONS
 from ..web.guard import PUBLIC
-from . import bodies
+from . import bodies, members
 from .collections import DEFAULT_LIMIT, MOST, Collection
 from .effects import Movement
 from .operations import KEY, VERSION, Operation
@@ -98,6 +98,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[str, Json], dict[Any
     records = {operation.on.record.__name__ for operation in operations if operation.on}
     for name in records:
         schemas[name]["required"] = ["id"]  # `fields` may leave out all else
+    members.say(schemas)
     return schemas, {type_: schema for (type_, _), schema in made.items()}
 
 

@@ -34,10 +34,10 @@ from .services import refunds
 class RefundRecord(TypedDict):
     """An order to pay a payment, or a part of it, back."""
 
-    id: Annotated[int, Field(description="The order's number.", examples=[7])]
+    id: int
     amount: AmountText
-    status: Annotated[DisbursementStatus, Field(description="Requested: it waits for a second person.")]
-    by_gateway: Annotated[bool, Field(description="To the card, through the gateway; else to a bank account.")]
+    status: DisbursementStatus
+    by_gateway: bool
 
 
 class PaymentRecord(TypedDict):
@@ -64,16 +64,10 @@ class Refund(Body):
     """How much is paid back, why, and where to. A card payment goes back to its card: leave the account out."""
 
     amount: Amount
-    reason: Annotated[Reason, Field(max_length=200, examples=["Paid twice."])]
-    payee_name: Annotated[Name, Field(max_length=70)] = left_out(
-        description="Whose account it is: the policyholder's, if left out.", examples=["Maria Lopez"]
-    )
-    account_number: Annotated[Name, Field(max_length=50)] = left_out(
-        description="IBAN or account number: that of the last refund, if left out.", examples=["DE89370400440532013000"]
-    )
-    bic: Annotated[Text, Field(max_length=11)] = left_out(
-        description="Needed for most accounts without an IBAN.", examples=["COBADEFF"]
-    )
+    reason: Annotated[Reason, Field(max_length=200)]
+    payee_name: Annotated[Name, Field(max_length=70)] = left_out()
+    account_number: Annotated[Name, Field(max_length=50)] = left_out()
+    bic: Annotated[Text, Field(max_length=11)] = left_out()
 
 
 class NewPayment(Body):
