@@ -100,9 +100,9 @@ MEANINGS: dict[str, tuple[Any, str]] = {
     # Events
     "at": ("2026-06-01T12:00:00+00:00", "When it was done."),
     "action": ("bind", "What was done."),
-    "event": ("premium_billed", "What moves the money."),
-    "debit": ("customer_credit", "The account that is debited."),
-    "credit": ("premium_written", "The account that is credited."),
+    "event": ("bind", "What moves the money."),
+    "debit": ("unbilled_receivable", "The account that is debited."),
+    "credit": ("written_premium", "The account that is credited."),
     # Signing in
     "password": ("several words of your own", "Their password."),
     "otp": ("123456", "The code of two-step login, if it is on."),
