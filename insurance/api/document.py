@@ -11,6 +11,7 @@ from typing_extensions import is_typeddict
 from ..core.money import Money
 from ..core.permissions import PERMISSIONS
 from ..web.guard import PUBLIC
+from . import bodies, members
 from .collections import DEFAULT_LIMIT, MOST, Collection
 from .effects import Movement
 from .operations import KEY, VERSION, Operation
@@ -42,7 +43,7 @@ TAGS = {
     "users": "Users, for administrators",
 }
 ERRORS = {
-    400: "The request is not readable.",
+    400: "The request is not readable, or is for a host that is not served here.",
     401: "Nobody is signed in: the token or key is missing, wrong or over.",
     403: "The role, the authority or the key's scope lacks this act.",
     404: "There is no such record in sight, in the path or named in the body.",
@@ -52,6 +53,9 @@ ERRORS = {
     422: "A value is missing, of the wrong type, unknown, or breaks a rule; `errors` says which and why.",
     429: "Too many requests or wrong passwords; `Retry-After` says when to go on.",
 }
+
+WITH_PASSWORD = {"sign_in", "refresh"}
+"""Operations for everybody that ask who it is."""
 
 
 def document(operations: Iterable[Operation], server: str) -> Json:
@@ -94,6 +98,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[str, Json], dict[Any
     records = {operation.on.record.__name__ for operation in operations if operation.on}
     for name in records:
         schemas[name]["required"] = ["id"]  # `fields` may leave out all else
+    members.say(schemas)
     return schemas, {type_: schema for (type_, _), schema in made.items()}
 
 
@@ -211,18 +216,22 @@ def _answers(operation: Operation, refs: Mapping[Any, Json], schemas: Mapping[st
 
 
 def _refusals(operation: Operation) -> Json:
-    statuses = {400, 429}
-    if PUBLIC not in operation.permissions:
-        statuses |= {401, 403}
-    if operation.path.startswith("/auth/"):
-        statuses |= {401}
-    if "<" in operation.path or operation.body:
-        statuses |= {404}
-    if operation.method == "GET":
-        statuses |= {422}
-    else:
-        statuses |= {409, 413, 415, 422}
-    return {str(status): {"$ref": f"#/components/responses/{_error_name(status)}"} for status in sorted(statuses)}
+    public, reads = PUBLIC in operation.permissions, operation.method == "GET"
+    named = [name for name in bodies.names(operation.body).values() if name.endswith("_id")]
+    may_come = {
+        400: True,
+        401: not public or operation.name in WITH_PASSWORD,
+        403: not public,
+        404: "<" in operation.path or bool(named),
+        409: not public and not reads,
+        413: not reads,
+        415: not reads,
+        422: True,
+        429: True,
+    }
+    return {
+        str(status): {"$ref": f"#/components/responses/{_error_name(status)}"} for status in ERRORS if may_come[status]
+    }
 
 
 def _error_name(status: int) -> str:

@@ -95,6 +95,8 @@ class Operation:
 
     def _answer(self, ids: dict[str, Any]) -> Response:
         if self.method == "GET":
+            if self.on is None:
+                arguments(set())
             result = self.view(**ids)
             return result if isinstance(result, Response) else Answer.of(200, result).response()
         dry = arguments({"dry_run"} if self.moves_money else set()).get("dry_run", "false")

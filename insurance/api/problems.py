@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response, g
+from pydantic import Field
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -27,7 +28,7 @@ class Problem(TypedDict):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, Field(examples=[422])]
     detail: str
     errors: list[FieldError]
     request_id: str

@@ -176,7 +176,7 @@ class Disbursement(Base):
     """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it.
 
     Once it is approved, the database refuses to change whom it pays, what, and why. `batch_number` is the file for the
-    bank that it is in, as plain text: at most one.
+    bank that it is in, as plain text: at most one. `by_gateway` pays a card payment back to its card.
     """
 
     __tablename__ = "disbursements"
@@ -198,6 +198,7 @@ class Disbursement(Base):
     payee_name: Mapped[str] = mapped_column(String(200))
     account_number: Mapped[str] = mapped_column(String(34), default="")
     bic: Mapped[str] = mapped_column(String(11), default="")
+    by_gateway: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str] = mapped_column(String(200))
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))

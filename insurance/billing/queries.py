@@ -486,6 +486,7 @@ def disbursement_rows(*, q: str = "", status: str = "", kind: str = "") -> Selec
             Disbursement.reason,
             Disbursement.payee_name,
             Disbursement.account_number,
+            Disbursement.by_gateway,
             Disbursement.customer_id,
             Disbursement.amount_minor,
             Disbursement.currency,
@@ -565,10 +566,11 @@ def orders_in_batch(number: str) -> Sequence[Disbursement]:
 
 
 def orders_on_their_way(amounts: Sequence[int]) -> Sequence[Disbursement]:
-    """The orders that were sent and have one of some amounts in minor units."""
+    """The orders that were sent by the bank and have one of some amounts in minor units."""
     return db.session.scalars(
         select(Disbursement)
         .where(Disbursement.status == DisbursementStatus.SENT, Disbursement.amount_minor.in_(amounts))
+        .where(~Disbursement.by_gateway)
         .order_by(Disbursement.id)
         .limit(CHUNK)
     ).all()
@@ -600,6 +602,17 @@ def refunds_of(account_id: int) -> Sequence[Disbursement]:
     return db.session.scalars(
         select(Disbursement).where(Disbursement.account_id == account_id).order_by(Disbursement.id.desc())
     ).all()
+
+
+def refunded_to(account_id: int) -> Disbursement | None:
+    """The last refund of an account that went, or is to go, to a bank account that did not send it back."""
+    return db.session.scalar(
+        select(Disbursement)
+        .where(Disbursement.account_id == account_id, Disbursement.account_number != "")
+        .where(Disbursement.status.not_in((DisbursementStatus.CANCELLED, DisbursementStatus.RETURNED)))
+        .order_by(Disbursement.id.desc())
+        .limit(1)
+    )
 
 
 def accounts_with_credit(customer_id: int) -> Sequence[BillingAccount]:

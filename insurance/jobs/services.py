@@ -6,6 +6,7 @@ from functools import partial
 
 from flask import current_app
 
+from ..api import idempotency
 from ..billing.services import dunning
 from ..billing.services import invoices as billing
 from ..core import clock
@@ -33,6 +34,7 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
         f"{autopay.charge_due(on=on)} invoices charged by autopay",
         f"{dunning.send_notices(on=on, notice_days=notice_days, actor=SYSTEM)} notices sent",
         f"{policies.lapse_unpaid(on=on, spared=payment_queries.accounts_with_payments_on_their_way())} policies lapsed",
+        f"{idempotency.forget()} answers to programs forgotten",
     ]
     for line in lines:
         report(line)

@@ -10,7 +10,7 @@ from ..core import clock
 from ..core.db import db
 from ..documents import services as documents
 from ..messages import services as messages
-from ..payments.services import gateway
+from ..payments.services import gateway, refunds
 from . import queries, services
 
 PAUSE_SECONDS = 1.0
@@ -39,4 +39,4 @@ def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) 
     if not queries.has_run("nightly", today):
         services.run_nightly(today, app.logger.info)
     services.run_backup(today, back_up)
-    return bool(messages.deliver_due() + documents.archive_due() + gateway.ask_gateway())
+    return bool(messages.deliver_due() + documents.archive_due() + gateway.ask_gateway() + refunds.pay_cards_back())

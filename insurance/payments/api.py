@@ -1,5 +1,6 @@
 """Payments and receipts by the API."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
@@ -11,10 +12,11 @@ from sqlalchemy import Row
 from typing_extensions import TypedDict
 
 from ..api import api, collections
-from ..api.bodies import Amount, Body, Day, Id, Story, Text
+from ..api.bodies import Amount, Body, Day, Id, Name, Reason, Story, Text, left_out
 from ..api.collections import Collection
 from ..api.records import AmountText, CurrencyText
 from ..billing import queries as billing
+from ..billing.domain import DisbursementStatus
 from ..billing.models import BillingAccount
 from ..core.errors import RuleBroken
 from ..core.money import decimal_text
@@ -26,6 +28,16 @@ from .domain import PaymentMethod, PaymentStatus
 from .gateways.stripe import Stripe
 from .gateways.test import TestGateway
 from .models import Payment, Receipt
+from .services import refunds
+
+
+class RefundRecord(TypedDict):
+    """An order to pay a payment, or a part of it, back."""
+
+    id: int
+    amount: AmountText
+    status: DisbursementStatus
+    by_gateway: bool
 
 
 class PaymentRecord(TypedDict):
@@ -39,11 +51,23 @@ class PaymentRecord(TypedDict):
     currency: CurrencyText
     payment_method: PaymentMethod
     status: PaymentStatus
+    refunded_amount: AmountText
+    refunds: list[RefundRecord]
     reference: str
     receipt_number: Annotated[str | None, Field(examples=["RCT-2026-000042"])]
     receipt_document_id: int | None
     checkout_url: str | None
     version: int
+
+
+class Refund(Body):
+    """How much is paid back, why, and where to. A card payment goes back to its card: leave the account out."""
+
+    amount: Amount
+    reason: Annotated[Reason, Field(max_length=200)]
+    payee_name: Annotated[Name, Field(max_length=70)] = left_out()
+    account_number: Annotated[Name, Field(max_length=50)] = left_out()
+    bic: Annotated[Text, Field(max_length=11)] = left_out()
 
 
 class NewPayment(Body):
@@ -66,6 +90,16 @@ class PaymentChanges(Body):
 
 
 def _shown(rows: Sequence[Row[Any]]) -> list[PaymentRecord]:
+    orders: dict[int, list[RefundRecord]] = defaultdict(list)
+    for order in queries.refunds_of([row.id for row in rows if row.refunded_minor]):
+        orders[order.payment_id].append(
+            {
+                "id": order.id,
+                "amount": decimal_text(order.amount_minor, order.currency),
+                "status": order.status,
+                "by_gateway": order.by_gateway,
+            }
+        )
     return [
         {
             "id": row.id,
@@ -76,6 +110,8 @@ def _shown(rows: Sequence[Row[Any]]) -> list[PaymentRecord]:
             "currency": row.currency,
             "payment_method": row.method,
             "status": row.status,
+            "refunded_amount": decimal_text(row.refunded_minor, row.currency),
+            "refunds": orders[row.id],
             "reference": row.reference,
             "receipt_number": row.receipt_number,
             "receipt_document_id": row.document_id,
@@ -99,7 +135,9 @@ PAYMENTS = Collection(
     rows=lambda actor: (
         queries.payment_rows(actor)
         .join(Policy, Policy.account_id == BillingAccount.id)
-        .add_columns(Policy.id.label("policy_id"), Payment.invoice_id, Payment.token, Payment.version)
+        .add_columns(
+            Policy.id.label("policy_id"), Payment.invoice_id, Payment.token, Payment.refunded_minor, Payment.version
+        )
     ),
     key=Payment.id,
     shown=_shown,
@@ -169,6 +207,17 @@ def edit_payment(payment_id: int, body: PaymentChanges, version: int) -> Payment
     payment = queries.get_payment(payment_id, current_user)[0]
     written = {"reference": payment.reference, "note": payment.note}
     services.edit(payment_id=payment_id, version=version, **written | body.given, actor=current_user)
+    return PAYMENTS.get(payment_id)
+
+
+@api.act("/payments/<int:payment_id>/refund", on=PAYMENTS, moves_money=True)
+@requires("refund:request")
+def refund_payment(payment_id: int, body: Refund, version: int) -> PaymentRecord:
+    """Pay a payment back by the way it came. What it paid is taken back first, so that those invoices are open again.
+
+    Above the limit the order waits for a second person; `refunds` says how far each order has come.
+    """
+    refunds.refund(payment_id=payment_id, version=version, **body.given, actor=current_user)
     return PAYMENTS.get(payment_id)
 
 

@@ -1,5 +1,6 @@
 """Money that goes out: refunds of credit, and what every order does to the payment or claim that it is for."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,10 +11,10 @@ from ..billing.services import disbursements
 from ..claims import services as claims
 from ..core import clock
 from ..core.db import add, lock, transactional
-from ..core.errors import RuleBroken
+from ..core.errors import Conflict, RuleBroken
 from ..core.idempotency import once
 from ..core.money import Money
-from ..core.permissions import Actor, check_may
+from ..core.permissions import SYSTEM, Actor, check_may
 from ..ledger import services as ledger
 from ..ledger.domain import Account, Event
 from . import queries
@@ -38,18 +39,24 @@ def request_refund(
             else "The account has no credit to pay back.",
             "amount",
         )
+    facts = {"payee_name": payee_name, "account_number": account_number, "bic": bic}
+    return order_refund(account, amount, queries.with_credit(account.id), **facts, actor=actor)
+
+
+def order_refund(
+    account: BillingAccount, amount: Money, payments: Sequence[Payment], *, actor: Actor, **facts: Any
+) -> Disbursement:
+    """Order credit of a locked account to be paid back, taken from payments in their order as far as they have any."""
     order = disbursements.request(
         kind=DisbursementKind.REFUND,
         customer_id=account.customer_id,
         account_id=account.id,
-        payee_name=payee_name,
-        account_number=account_number,
-        bic=bic,
         reason=f"Refund {account.policy_number}",
         amount=amount,
         actor=actor,
+        **facts,
     )
-    _take_from_payments(order)
+    _take_from(payments, order)
     account.credit_minor -= amount.minor
     ledger.post(
         Event.REFUND_ORDERED,
@@ -62,9 +69,9 @@ def request_refund(
     return order
 
 
-def _take_from_payments(order: Disbursement) -> None:
+def _take_from(payments: Sequence[Payment], order: Disbursement) -> None:
     wanted = order.amount
-    for payment in queries.with_credit(order.account_id or 0):
+    for payment in payments:
         part = min(wanted, lock(Payment, payment.id).left)
         if part:
             payment.refunded_minor += part.minor
@@ -90,13 +97,16 @@ def cancel(*, id: int, reason: str, actor: Actor) -> Disbursement:
 def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Actor) -> Disbursement:
     """Record that an order is on its way: its claim is paid, or the payments that it gives back are refunded."""
     sent: dict[str, Any] = {"reference": reference, "on": on, "batch_number": batch_number, "actor": actor}
-    if billing.get_disbursement(id).kind is DisbursementKind.CLAIM:
+    order = billing.get_disbursement(id)
+    if order.kind is DisbursementKind.CLAIM:
         return claims.send_payout(disbursement_id=id, **sent)
+    if order.by_gateway and actor is not SYSTEM:
+        raise Conflict("The gateway pays this back to the card by itself. Cancel it to pay it another way.")
     _lock_owner(id)
     order = disbursements.send(id=id, **sent)
     for payment, _ in queries.refunded_by(order.id):
         payment = lock(Payment, payment.id)
-        whole = queries.sent_back(payment.id) == payment.amount_minor
+        whole = queries.sent_back(payment) == payment.amount
         to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
         payment.status = PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
     return order

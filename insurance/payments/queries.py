@@ -203,6 +203,21 @@ def refunded_by(disbursement_id: int) -> list[Row]:
     )
 
 
+def card_refunds(asked_before: datetime, limit: int) -> list[Row]:
+    """The ids of approved refunds through the gateway and of their payments, but those it was asked about just now."""
+    return list(
+        db.session.execute(
+            select(Disbursement.id, Payment.id.label("payment_id"))
+            .join(RefundPart, RefundPart.disbursement_id == Disbursement.id)
+            .join(Payment, Payment.id == RefundPart.payment_id)
+            .where(Disbursement.status == DisbursementStatus.APPROVED, Disbursement.by_gateway)
+            .where(Payment.asked_at.is_(None) | (Payment.asked_at < asked_before))
+            .order_by(Disbursement.id)
+            .limit(limit)
+        )
+    )
+
+
 def refunds_not_sent(payment_id: int) -> Sequence[int]:
     """The orders that are to pay back a part of a payment and have not been sent."""
     waiting = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
@@ -215,23 +230,40 @@ def refunds_not_sent(payment_id: int) -> Sequence[int]:
 
 
 def refunded_by_orders(payment: Payment) -> Money:
-    """What orders of ours pay back of a payment, sent or not; the gateway paid back the rest by itself."""
+    """What orders pay back of a payment to bank accounts, sent or not; the gateway pays back the rest."""
     total = db.session.scalar(
         select(func.sum(RefundPart.amount_minor))
         .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
         .where(RefundPart.payment_id == payment.id, Disbursement.status != DisbursementStatus.CANCELLED)
+        .where(~Disbursement.by_gateway)
     )
     return Money(int(total or 0), payment.currency)
 
 
-def sent_back(payment_id: int) -> int:
-    """What refunds that were sent have paid back of a payment, in minor units."""
-    total = db.session.scalar(
+def sent_back(payment: Payment) -> Money:
+    """What has been paid back of a payment: all that is taken out of it, without orders that were not sent yet."""
+    waiting = db.session.scalar(
         select(func.sum(RefundPart.amount_minor))
         .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
-        .where(RefundPart.payment_id == payment_id, Disbursement.sent_on.is_not(None))
+        .where(RefundPart.payment_id == payment.id, Disbursement.sent_on.is_(None))
+        .where(Disbursement.status != DisbursementStatus.CANCELLED)
     )
-    return int(total or 0)
+    return Money(payment.refunded_minor - int(waiting or 0), payment.currency)
+
+
+def refunds_of(payment_ids: Sequence[int]) -> list[Row]:
+    """What was ordered to be paid back of some payments, the oldest order first."""
+    return list(
+        db.session.execute(
+            select(
+                RefundPart.payment_id, RefundPart.amount_minor, RefundPart.currency,
+                Disbursement.id, Disbursement.status, Disbursement.by_gateway,
+            )
+            .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
+            .where(RefundPart.payment_id.in_(payment_ids))
+            .order_by(Disbursement.id)
+        )
+    )  # fmt: skip
 
 
 def accounts_with_usable_credit() -> Sequence[int]:

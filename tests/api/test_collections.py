@@ -2,20 +2,27 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from insurance.billing.domain import PaymentPlan
 from insurance.core import clock
-from insurance.core.db import db
+from insurance.core.audit import AuditEntry
+from insurance.core.db import db, transaction
 from insurance.core.permissions import Actor, Role
 from insurance.operations import verify
+from insurance.payments import services as payments
+from insurance.payments.services import refunds
+from insurance.policies import services as policies
 from tests import factories
 from tests import world as worlds
 from tests.conftest import TODAY
 from tests.programs import Program, problem
+from tests.races import together
 from tests.world import World
 
 FIELDS = {
@@ -361,6 +368,51 @@ def test_payments_are_recorded_for_an_invoice_or_a_policy_and_paid_by_card(progr
     assert [result for result in verify.run() if result.violations] == []
 
 
+def test_a_payment_is_paid_back_by_the_way_it_came(app, program, agent, monkeypatch) -> None:
+    person = factories.user(Role.CUSTOMER)
+    customer = factories.customer(agent=agent, user=person)
+    policy = factories.bound_policy(customer=customer, actor=agent, plan=PaymentPlan.QUARTERLY)
+    invoice_id, own = factories.first_invoice(policy).id, Program(person)
+    cash = program.post("/payments", {"amount": "400.00", "payment_method": "cash", "invoice_id": invoice_id}).json
+    card = own.post("/payments", {"amount": "200.00", "payment_method": "card", "invoice_id": invoice_id}).json
+    assert cash
+    assert card
+    payments.finish_card(token=card["checkout_url"].rpartition("/")[2], accepted=True)
+    body = {"amount": "150.00", "reason": "Paid twice."}
+    where, account = f"/payments/{cash['id']}/refund", {"account_number": "DE89370400440532013000"}
+    problem(own.post(where, body | account), 403)
+    problem(Program(factories.user(Role.AGENT)).post(where, body | account), 404)
+    problem(program.post(where, body), 422, "account_number")
+    problem(program.post(where, body | {"account_number": "DE00370400440532013000"}), 422, "account_number")
+    problem(program.post(where, body | account | {"amount": "400.01"}), 422, "amount")
+    with worlds.snapshot() as before:
+        shown = program.post(f"{where}?dry_run=true", body | account).json
+        assert shown
+        assert [movement["event"] for movement in shown["effect"]] == ["deallocation", "refund_ordered"]
+        assert before.changed() == []
+    monkeypatch.setitem(app.config, "PAYOUT_LIMIT_MINOR", 100_00)
+    waits = program.post(where, body | account, Idempotency_Key="1").json
+    assert waits
+    assert (waits["refunded_amount"], waits["refunds"][0]["status"]) == ("150.00", "requested")
+    assert program.post(where, body | account, Idempotency_Key="1").json == waits
+    goes = program.post(where, {"amount": "50.00", "reason": "Moved away."}).json
+    assert goes
+    assert [(order["amount"], order["status"]) for order in goes["refunds"]] == [
+        ("150.00", "requested"), ("50.00", "approved"),
+    ]  # fmt: skip
+    where = f"/payments/{card['id']}/refund"
+    problem(program.post(where, body | account), 422, "account_number")
+    goes = program.post(where, {"amount": "20.00", "reason": "Moved away."}).json
+    assert goes
+    assert (goes["status"], goes["refunds"][0]["by_gateway"]) == ("processed", True)
+    assert refunds.pay_cards_back() == 1
+    gone = program.get(f"/payments/{card['id']}").json
+    assert gone
+    assert (gone["status"], gone["refunds"][0]["status"]) == ("partly_refunded", "sent")
+    assert items(program, f"/invoices?id={invoice_id}")[0]["open"] == "220.00"
+    assert [result for result in verify.run() if result.violations] == []
+
+
 def test_overdue_invoices_are_found_by_the_day(program, agent) -> None:
     policy = factories.bound_policy(customer=factories.customer(agent=agent), actor=agent)
     assert items(program, "/invoices?overdue=true") == []
@@ -399,6 +451,64 @@ def test_the_feed_tells_what_happened_in_order_and_goes_on_where_one_stopped(pro
     assert [one["id"] for one in items(program, f"/events?after={told[0]['id']}")] == [one["id"] for one in told[1:]]
     assert items(program, f"/events?after={told[-1]['id']}") == []
     assert list(pages(program, "/events?limit=1")) == [one["id"] for one in told]
+
+
+def test_a_poller_misses_nothing_that_many_write_at_once(app, agent) -> None:
+    """Ids are given in the order of commits: whoever has seen one has seen all before it."""
+    customer = factories.customer(agent=agent)
+    quotes = [factories.quote(customer=customer, actor=agent).id for _ in range(12)]
+    poller, written = Program(agent), Event()
+    seen: list[int] = []
+    db.session.remove()
+
+    def poll() -> None:
+        while True:
+            last = written.is_set()
+            new = items(poller, f"/events?limit=100&after={seen[-1] if seen else 0}")
+            seen.extend(one["id"] for one in new)
+            if last and not new:
+                return
+
+    def write(ids: list[int]) -> None:
+        for policy_id in ids:
+            policies.withdraw(policy_id=policy_id, actor=agent)
+
+    def write_all() -> None:
+        try:
+            together(app, [partial(write, quotes[each::4]) for each in range(4)])
+        finally:
+            written.set()
+
+    together(app, [poll, write_all])
+    told = select(AuditEntry.id).where(AuditEntry.subject == "policies").order_by(AuditEntry.id)
+    assert seen == list(db.session.scalars(told))
+    assert len(seen) == 24
+
+
+def test_who_commits_later_is_later_in_the_feed(app, agent) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("on SQLite one writes at a time")
+    slow, quick = [factories.quote(customer=factories.customer(agent=agent), actor=agent).id for _ in range(2)]
+    program = Program(agent)
+    db.session.remove()
+    begun, seen = Event(), Event()
+
+    def withdraw_slowly() -> None:
+        with transaction():
+            policies.withdraw(policy_id=slow, actor=agent)
+            begun.set()
+            assert seen.wait(10)
+
+    def withdraw() -> int:
+        assert begun.wait(10)
+        try:
+            policies.withdraw(policy_id=quick, actor=agent)
+            return items(program, "/events")[-1]["id"]
+        finally:
+            seen.set()
+
+    _, last = together(app, [withdraw_slowly, withdraw])
+    assert [one["subject_id"] for one in items(program, f"/events?after={last}")] == [slow]
 
 
 def test_a_premium_is_worked_out_with_its_worksheet(program) -> None:

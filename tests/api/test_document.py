@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from insurance.accounts.models import COLLECTIONS
-from insurance.api import api
+from insurance.api import api, members
+from insurance.api.document import example
 from insurance.core.permissions import Role
 from tests import factories
 from tests.programs import Program
@@ -39,12 +40,25 @@ def test_every_operation_is_in_the_document_once_with_examples_and_every_refusal
         assert {"400", "429"} <= set(each["responses"]), each["operationId"]
         if "requestBody" in each:
             assert each["requestBody"]["content"]["application/json"]["example"] is not None
-            assert {"409", "413", "415", "422"} <= set(each["responses"])
+            assert {"413", "415", "422"} <= set(each["responses"])
         assert (each.get("security") == []) == (each["tags"] == ["auth"])
     components = document["components"]
     for place in references(document):
         _, _, kind, name = place.split("/")
         assert name in components[kind], place
+
+
+def test_every_member_is_described_and_shown_and_no_word_is_for_nothing(document) -> None:
+    schemas = document["components"]["schemas"]
+    named = {name for schema in schemas.values() for name in schema.get("properties", {})}
+    assert named == set(members.MEANINGS)
+    assert {tuple(name.split(".")) for name in members.CLOSER} <= {
+        (schema, name) for schema, facts in schemas.items() for name in facts.get("properties", {})
+    }
+    for name, schema in schemas.items():
+        for member, facts in schema.get("properties", {}).items():
+            assert facts["description"].endswith("."), (name, member)
+            assert example(facts, schemas) != "text", (name, member)
 
 
 def test_keys_can_be_for_each_kind_of_record_that_there_is() -> None:

@@ -83,11 +83,14 @@ STORY = """
 import datetime, sys
 from made import AuthenticatedClient, Client, models
 from made.api.auth import sign_in
-from made.api.claims import approve_claim, file_claim
+from made.api.claims import approve_claim, file_claim, review_claim
 from made.api.customers import create_customer
+from made.api.documents import read_document_pdf
+from made.api.events import list_events
 from made.api.invoices import list_invoices
-from made.api.payments import pay
+from made.api.payments import pay, refund_payment
 from made.api.policies import bind_policy, list_policies, quote_policy
+from made.api.receipts import list_receipts
 
 url, password = sys.argv[1:]
 found = sign_in.sync(client=Client(url), body=models.SignIn("agent@example.com", password))
@@ -101,10 +104,18 @@ policy = bind_policy.sync(quote.id, client=client, body=models.Binding())
 invoice = list_invoices.sync(client=client, policy_id=policy.id).items[0]
 cash = models.PaymentMethod.CASH
 payment = pay.sync(client=client, body=models.NewPayment(invoice.open_, cash, invoice_id=invoice.id))
+receipt = list_receipts.sync(client=client, payment_id=payment.id).items[0]
+pdf = read_document_pdf.sync_detailed(receipt.document_id, client=client).content
 claim = file_claim.sync(client=client, body=models.NewClaim(policy.id, today, 250.5, "A stone broke the windscreen."))
+taken = review_claim.sync(claim.id, client=client)
 decided = approve_claim.sync(claim.id, client=client, body=models.Approval("Covered."))
+given = models.Refund("100.00", "Paid twice.", account_number="DE89370400440532013000")
+refunded = refund_payment.sync(payment.id, client=client, body=given)
+told = {event.action for event in list_events.sync(client=client, subject_id=claim.id, subject="claims").items}
 refused = list_policies.sync(client=client, limit=101)
-print(quote.id == again.id, policy.status, payment.status, decided.approved_amount, refused.errors[0].field)
+print(quote.id == again.id, policy.status, payment.status, receipt.receipt_number == payment.receipt_number)
+print(pdf[:5], claim.status, taken.status, decided.status, decided.approved_amount)
+print(refunded.refunds[0].amount, refunded.refunds[0].status, told >= {"file", "approve"}, refused.errors[0].field)
 """
 
 
@@ -116,4 +127,8 @@ def test_a_client_generated_from_the_document_does_the_story(site, tmp_path) -> 
         [sys.executable, "-c", STORY, site.url, PASSWORD], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stderr
-    assert told.stdout.split() == ["True", "active", "processed", "250.50", "limit"]
+    assert told.stdout.splitlines() == [
+        "True active processed True",
+        "b'%PDF-' pending under_review approved 250.50",
+        "100.00 approved True limit",
+    ]

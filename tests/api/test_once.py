@@ -1,16 +1,32 @@
 """The same request twice, two editors of one record, and acts that are only tried."""
 
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from threading import Event
+from time import sleep
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select
+from werkzeug.test import TestResponse
 
-from insurance.core.db import db
+from insurance.api import idempotency
+from insurance.api.answers import Answer
+from insurance.api.models import KeptAnswer
+from insurance.api.operations import Operation
+from insurance.core.db import db, transaction
+from insurance.core.errors import Conflict
 from insurance.core.permissions import Actor, Role
 from insurance.customers.models import Customer
+from insurance.jobs.services import run_nightly
 from insurance.operations import verify
 from insurance.payments.models import Payment
 from insurance.policies.models import Policy
 from tests import factories
 from tests import world as worlds
+from tests.conftest import TODAY
 from tests.programs import Program, problem
 from tests.races import together
 
@@ -86,6 +102,84 @@ def test_twenty_at_once_with_one_key_make_one_payment(app, agent) -> None:
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert count(Payment) == 1
     assert [result for result in verify.run() if result.violations] == []
+
+
+def test_while_the_first_is_at_work_the_second_is_told_so_and_then_gets_its_answer(app, agent, monkeypatch) -> None:
+    begun, told = Event(), Event()
+    act = Operation._act
+
+    def slowly(*args: Any) -> Any:
+        begun.set()
+        assert told.wait(10)
+        return act(*args)
+
+    monkeypatch.setattr(Operation, "_act", slowly)
+    first, second = Program(agent), Program(agent)
+    db.session.remove()
+
+    def second_comes() -> TestResponse:
+        assert begun.wait(10)
+        try:
+            return second.post("/customers", {"name": "Maria"}, Idempotency_Key=KEY)
+        finally:
+            told.set()
+
+    made, refused = together(
+        app, [lambda: first.post("/customers", {"name": "Maria"}, Idempotency_Key=KEY), second_comes]
+    )
+    assert made.status_code == 201
+    assert "at work" in problem(refused, 409)["detail"]
+    again = second.post("/customers", {"name": "Maria"}, Idempotency_Key=KEY)
+    assert (again.status_code, again.data) == (201, made.data)
+    assert count(Customer) == 1
+
+
+SCRIPT = """
+import sys, types
+import config
+from insurance import create_app
+from insurance.api import idempotency
+with create_app(config.read(env_file=None)).app_context():
+    def act():
+        print("at work", flush=True)
+        sys.stdin.read()
+    idempotency.once("key", types.SimpleNamespace(id=int(sys.argv[1])), "/path", {}, act)
+"""
+
+
+def test_a_process_that_was_killed_at_work_leaves_its_key_free(app, agent) -> None:
+    url = db.engine.url.render_as_string(hide_password=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(agent.id)],
+        env=os.environ | {"DATABASE_URL": url, "APP_ENV": "test"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "at work\n"
+
+    def come() -> bool:
+        try:
+            return not idempotency.once("key", agent, "/path", {}, lambda: Answer(200))[1]
+        except Conflict:
+            return False
+
+    assert not come()
+    process.kill()
+    process.communicate()
+    assert any(come() or sleep(0.05) for _ in range(100)), "the server notices within a moment"
+
+
+def test_answers_are_kept_for_a_week(program) -> None:
+    first = program.post("/customers", {"name": "Maria"}, Idempotency_Key=KEY)
+    assert idempotency.forget() == 0
+    with transaction():
+        db.session.query(KeptAnswer).one().at -= timedelta(days=7, seconds=1)
+    run_nightly(TODAY, print)
+    assert count(KeptAnswer) == 0
+    later = program.post("/customers", {"name": "Maria"}, Idempotency_Key=KEY)
+    assert later.json["id"] != first.json["id"]  # type: ignore[index]
 
 
 def test_a_change_to_what_somebody_else_has_changed_is_refused(program, agent) -> None:

@@ -109,6 +109,8 @@ class FakeStripe:
             token = re.search("'token'\\]:'(.*)'", data["query"])
             found = [one for one in self.intents.values() if token and one["metadata"].get("token") == token[1]]
             return 200, {"object": "search_result", "data": found, "has_more": False}
+        if (method, path) == ("POST", "/v1/refunds"):
+            return self.new_refund(data)
         session = self.sessions.get(path.removeprefix("/v1/checkout/sessions/").removesuffix("/expire"))
         if session is None:
             return 404, error("invalid_request_error", "No such object")
@@ -151,6 +153,13 @@ class FakeStripe:
             return 402, error("card_error", "Your card was declined.") | {}
         intent["status"] = "succeeded"
         return 200, intent
+
+    def new_refund(self, data: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        intent, amount = self.intents[data["payment_intent"]], int(data["amount"])
+        if intent.get("amount_refunded", 0) + amount > intent["amount"]:
+            return 400, error("invalid_request_error", "The charge has been refunded already")
+        self.refund(intent["id"], amount)
+        return 200, {"object": "refund", "id": self.new_id("re"), "status": "succeeded"}
 
     def intent(self, amount: int, currency: str, metadata: dict[str, str]) -> dict[str, Any]:
         intent = {

@@ -45,7 +45,7 @@ DISBURSEMENTS = ListPage(
         Col("For", lambda r: r.reason, href=lambda r: url_for("admin.disbursement", disbursement_id=r.id)),
         Col("Kind", lambda r: KIND_WORDS[r.kind]),
         Col("Payee", lambda r: r.payee_name),
-        Col("Account", lambda r: masked(r.account_number)),
+        Col("Account", lambda r: "Back to the card" if r.by_gateway else masked(r.account_number)),
         Col("Status", lambda r: DISBURSEMENT_WORDS[r.status], kind="badge"),
         Col(
             "Requested",
@@ -78,14 +78,14 @@ def disbursement(disbursement_id: int) -> ResponseReturnValue:
         order=order,
         words=DISBURSEMENT_WORDS[order.status],
         kind=KIND_WORDS[order.kind],
-        account=masked(order.account_number),
+        account="Back to the card" if order.by_gateway else masked(order.account_number),
         people={user_id: accounts.get_user(user_id).name for user_id in involved if user_id},
         customer=customers.get_customer(order.customer_id, current_user),
         claim=claims.get_claim_of_payout(order.id) if order.kind is DisbursementKind.CLAIM else None,
         replacement=replacement,
         may_replace=order.may_be_replaced and not replacement,
         may_approve=order.status is DisbursementStatus.REQUESTED and order.maker_id != current_user.id,
-        acts=DISBURSEMENT_LIFECYCLE.actions(order.status),
+        acts=set(DISBURSEMENT_LIFECYCLE.actions(order.status)) - ({"send"} if order.by_gateway else set()),
         form=forms.ActForm(),
     )
 

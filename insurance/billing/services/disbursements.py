@@ -35,6 +35,7 @@ def request(
     payee_name: str,
     account_number: str = "",
     bic: str = "",
+    by_gateway: bool = False,
     reason: str,
     amount: Money,
     actor: Actor,
@@ -56,6 +57,7 @@ def request(
             payee_name=payee_name,
             account_number=account_number,
             bic=bic,
+            by_gateway=by_gateway,
             reason=reason,
             amount_minor=amount.minor,
             currency=amount.currency,
@@ -124,7 +126,7 @@ def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Ac
     _check_batch(order, batch_number)
     order.reference, order.sent_on, order.sender_id = reference, on, actor.id
     if order.kind is DisbursementKind.REFUND:
-        _post(Event.REFUND_SENT, order, credit=(Account.BANK, COMPANY))
+        _post(Event.REFUND_SENT, order, credit=(_pays(order), COMPANY))
         _mail_refund(order)
     audit.record("send", order, label=order.reason, actor=actor, amount=order.amount, reference=reference)
     return order
@@ -153,7 +155,7 @@ def return_(*, id: int, reason: str, actor: Actor) -> Disbursement:
         ledger.post(
             Event.REFUND_RETURNED,
             order.id,
-            debit=(Account.BANK, COMPANY),
+            debit=(_pays(order), COMPANY),
             credit=(Account.REFUNDS_PAYABLE, order.account_id or COMPANY),
             amount=order.amount,
             on=clock.today(),
@@ -185,6 +187,11 @@ def replace(*, id: int, payee_name: str, account_number: str, bic: str, actor: A
     )
 
 
+def _pays(order: Disbursement) -> Account:
+    """Where the money of an order leaves from."""
+    return Account.GATEWAY_CLEARING if order.by_gateway else Account.BANK
+
+
 def _check_batch(order: Disbursement, batch_number: str) -> None:
     if order.batch_number != batch_number:
         raise Conflict(f"This order is in batch {order.batch_number}. Mark the batch as sent, or discard it.")
@@ -214,9 +221,15 @@ def _mail_refund(order: Disbursement) -> None:
             name=customer.name,
             amount=order.amount.in_words,
             payee=order.payee_name,
-            account=f"account {masked(order.account_number)}" if order.account_number else "by other means",
+            account=_where(order),
             reason=order.reason,
         )
+
+
+def _where(order: Disbursement) -> str:
+    if order.by_gateway:
+        return "the card that you paid with"
+    return f"account {masked(order.account_number)}" if order.account_number else "by other means"
 
 
 def _move(order: Disbursement, action: str) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from ...core.db import db
+from ...core.money import Money
 from ..models import Autopay, Payment
 
 Asked = TypeVar("Asked", Payment, Autopay)
@@ -75,6 +76,9 @@ class Gateway(Protocol):
 
     def charge(self, payment: Payment, autopay: Autopay, key: str) -> Answer:
         """Charge a saved method, once for each `key`."""
+
+    def refund(self, payment: Payment, amount: Money, key: str) -> str | None:
+        """Pay an amount back to the card, once for each `key`: the gateway's name for that; None if it refuses."""
 
 
 def current() -> Gateway | None:

@@ -10,6 +10,7 @@ import stripe
 from flask import current_app
 
 from ...core import clock
+from ...core.money import Money
 from ..models import Autopay, Payment
 from . import Answer, Method, Outcome, Page, Unreachable
 
@@ -130,6 +131,17 @@ class Stripe:
             except (stripe.CardError, stripe.InvalidRequestError):
                 return Answer(Outcome.FAILED)
         return Answer(CHARGES.get(intent.status, Outcome.PENDING), intent.id)
+
+    def refund(self, payment: Payment, amount: Money, key: str) -> str | None:
+        """A Refund of the PaymentIntent; Stripe tells us of it by an event as well."""
+        with _calls() as client:
+            try:
+                refund = client.v1.refunds.create(
+                    {"payment_intent": payment.charge_id or "", "amount": amount.minor}, {"idempotency_key": key}
+                )
+            except stripe.InvalidRequestError:
+                return None
+        return None if refund.status in ("failed", "canceled") else refund.id
 
 
 def session_says(session: dict[str, Any]) -> Answer:

@@ -2,6 +2,7 @@
 
 from flask import current_app, url_for
 
+from ...core.money import Money
 from ..models import Autopay, Payment
 from . import Answer, Method, Outcome, Page
 
@@ -39,3 +40,7 @@ class TestGateway:
     def charge(self, payment: Payment, autopay: Autopay, key: str) -> Answer:  # noqa: ARG002
         """Accept the good test card, decline the other."""
         return Answer(Outcome.PAID if autopay.method_id == "test-good" else Outcome.FAILED)
+
+    def refund(self, payment: Payment, amount: Money, key: str) -> str | None:  # noqa: ARG002
+        """Refuse nothing."""
+        return f"test-{key}"

@@ -172,7 +172,7 @@ def locked(payment_id: int, version: int | None, permission: str, actor: Actor) 
     account = lock(BillingAccount, account.id)
     payment = lock(Payment, found.id)
     if payment.status not in LIVE:
-        raise Conflict("The money of this payment is not here, so it pays nothing.")
+        raise Conflict("The money of this payment is not here.")
     check_version(payment, version)
     payment.version += 1
     return payment, account

@@ -91,7 +91,7 @@ def refund_at_gateway(*, payment_id: int, total: Money) -> Payment:
     if payment.status is PaymentStatus.CHARGED_BACK:
         payment.refunded_minor += new.minor
     else:
-        whole = new == payment.kept
+        whole = queries.sent_back(payment) + new == payment.amount
         to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
         PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
         _give_up(account, payment, new, Event.PAYMENT_RETURNED, Account.GATEWAY_CLEARING)
