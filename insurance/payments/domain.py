@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from ..core.lifecycle import Lifecycle
+from ..core.money import Money
 from ..core.words import Words
 
 
@@ -52,7 +53,11 @@ PAYMENT_LIFECYCLE = Lifecycle(
         (PaymentStatus.PROCESSED, "charge_back"): PaymentStatus.CHARGED_BACK,
         (PaymentStatus.PARTLY_REFUNDED, "refund"): (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED),
         (PaymentStatus.PARTLY_REFUNDED, "charge_back"): PaymentStatus.CHARGED_BACK,
-        (PaymentStatus.CHARGED_BACK, "win"): (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED),
+        (PaymentStatus.CHARGED_BACK, "win"): (
+            PaymentStatus.PROCESSED,
+            PaymentStatus.PARTLY_REFUNDED,
+            PaymentStatus.REFUNDED,
+        ),
     },
     nouns={PaymentStatus.UNKNOWN: "a payment whose outcome is unknown"},
     participles={
@@ -66,8 +71,16 @@ PAYMENT_LIFECYCLE = Lifecycle(
 
 LIVE = (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED)
 """Statuses of a payment whose money is here, as far as it was not paid back."""
+
 WAITING = (PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
 """Statuses of a payment that may still come out either way."""
+
+
+def once_paid_back(amount: Money, back: Money) -> PaymentStatus:
+    """The status of a received payment of which so much has gone back, by whatever way."""
+    if not back:
+        return PaymentStatus.PROCESSED
+    return PaymentStatus.REFUNDED if back == amount else PaymentStatus.PARTLY_REFUNDED
 
 
 class SuspenseStatus(StrEnum):

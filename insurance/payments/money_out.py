@@ -17,7 +17,7 @@ from ..core.permissions import Actor, check_may
 from ..ledger import services as ledger
 from ..ledger.domain import Account, Event
 from . import queries
-from .domain import PAYMENT_LIFECYCLE, PaymentStatus
+from .domain import PAYMENT_LIFECYCLE, once_paid_back
 from .models import Payment, RefundPart
 
 
@@ -96,8 +96,7 @@ def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Ac
     order = disbursements.send(id=id, **sent)
     for payment, _ in queries.refunded_by(order.id):
         payment = lock(Payment, payment.id)
-        whole = queries.sent_back(payment.id) == payment.amount_minor
-        to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
+        to = once_paid_back(payment.amount, queries.paid_back(payment))
         payment.status = PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
     return order
 

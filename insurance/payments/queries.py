@@ -27,6 +27,8 @@ from .models import (
     SuspenseItem,
 )
 
+NOT_SENT = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
+
 
 def _in_sight(actor: Actor, *columns: Any) -> Select:
     return (
@@ -205,11 +207,10 @@ def refunded_by(disbursement_id: int) -> list[Row]:
 
 def refunds_not_sent(payment_id: int) -> Sequence[int]:
     """The orders that are to pay back a part of a payment and have not been sent."""
-    waiting = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
     return db.session.scalars(
         select(Disbursement.id)
         .join(RefundPart, RefundPart.disbursement_id == Disbursement.id)
-        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(waiting))
+        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(NOT_SENT))
         .order_by(Disbursement.id)
     ).all()
 
@@ -224,14 +225,14 @@ def refunded_by_orders(payment: Payment) -> Money:
     return Money(int(total or 0), payment.currency)
 
 
-def sent_back(payment_id: int) -> int:
-    """What refunds that were sent have paid back of a payment, in minor units."""
-    total = db.session.scalar(
+def paid_back(payment: Payment) -> Money:
+    """What has gone back of a payment, by the gateway and by orders of ours; those not sent yet have paid nothing."""
+    not_sent = db.session.scalar(
         select(func.sum(RefundPart.amount_minor))
         .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
-        .where(RefundPart.payment_id == payment_id, Disbursement.sent_on.is_not(None))
+        .where(RefundPart.payment_id == payment.id, Disbursement.status.in_(NOT_SENT))
     )
-    return int(total or 0)
+    return Money(payment.refunded_minor - int(not_sent or 0), payment.currency)
 
 
 def accounts_with_usable_credit() -> Sequence[int]:
