@@ -18,7 +18,7 @@ from ...core.money import CURRENCIES, Money
 from ...ledger import queries as ledger
 from ...ledger import services
 from ...ledger.domain import KINDS, Account, Event, month_end, to_close
-from ...operations import verify
+from ...operations import control_accounts
 from ...web.arguments import find_day
 from ...web.guard import requires
 from ...web.pages import Choice, Col, Day, ListPage
@@ -165,7 +165,7 @@ def close_month() -> ResponseReturnValue:
         due=due,
         balances=_by_currency(due) if due else {},
         kinds=KINDS,
-        differences=list(verify.control_accounts()) if due else [],
+        differences=list(control_accounts.differences(due)) if due else [],
     )
 
 

@@ -103,7 +103,9 @@ def refund_at_gateway(*, payment_id: int, total: Money) -> Payment:
         _give_up(account, payment, new, Event.PAYMENT_RETURNED, Account.GATEWAY_CLEARING)
         payment.refunded_minor += new.minor
         move(payment, "refund", once_paid_back(payment.amount, queries.paid_back(payment)))
-    audit.record("refund_at_gateway", payment, label=account.policy_number, actor=SYSTEM, amount=new)
+    audit.record(
+        "refund_at_gateway", payment, label=account.policy_number, actor=SYSTEM, amount=new, status=payment.status
+    )
     return payment
 
 
