@@ -18,6 +18,7 @@ def render(kind: str, data: dict[str, Any], *, issued_on: date) -> bytes:
     issued_on, and worksheet [{label, text, amount}], the lines that say why the amount is what it is.
     An invoice: also due_on, instalment ("Instalment 1 of 12" or ""), items [{text, period, amount}], total, pay_url.
     A receipt: also amount, method, paid_on, reference, allocations [{invoice, amount}], credit ("" if none is left).
+    A payout: also kind, reason, amount, payee, account, reference, status, sent_on ("" if it was not sent yet).
     A statement: also first, last, opening, lines [{on, what, number, added, taken_off, balance}], added, taken_off,
     closing_balance, and closing with closing_words, which say whether it is owed or credit.
 

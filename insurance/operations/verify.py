@@ -112,14 +112,19 @@ RECEIVED = (*LIVE, PaymentStatus.REFUNDED, PaymentStatus.RETURNED, PaymentStatus
 
 
 def money_is_where_it_lies() -> Iterator[str]:
-    """Cheques, agents' cash and suspense hold what the records say; credit of payments is part of the account's."""
-    for method, account in ((PaymentMethod.CHEQUE, Account.CHEQUES), (PaymentMethod.CASH, Account.AGENT_CASH)):
-        lying = db.session.scalar(
-            select(func.coalesce(func.sum(Payment.amount_minor), 0))
+    """Cheques, each agent's cash and suspense hold what the records say, and an account the credit of its payments."""
+    for method, account, what in (
+        (PaymentMethod.CHEQUE, Account.CHEQUES, "cheques of"),
+        (PaymentMethod.CASH, Account.AGENT_CASH, "cash with agent"),
+    ):
+        holder = func.coalesce(Payment.cash_holder_id, COMPANY)
+        lying = sums(
+            select(holder, func.sum(Payment.amount_minor))
             .where(Payment.method == method, Payment.clearing_id.is_(None))
             .where(Payment.status.in_((*LIVE, PaymentStatus.REFUNDED)))
+            .group_by(holder)
         )
-        yield from compare(str(account), ledger.balances(account), {COMPANY: int(lying or 0)})
+        yield from compare(what, ledger.balances(account), lying)
     waiting = db.session.scalar(
         select(func.coalesce(func.sum(SuspenseItem.amount_minor), 0)).where(SuspenseItem.status == SuspenseStatus.OPEN)
     )

@@ -1,10 +1,13 @@
 """The life of a payment, and the ways in which money comes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ..core.lifecycle import Lifecycle
 from ..core.money import Money
 from ..core.words import Words
+from ..core.worksheet import Worksheet, step
 
 
 class PaymentStatus(StrEnum):
@@ -81,6 +84,39 @@ def once_paid_back(amount: Money, back: Money) -> PaymentStatus:
     if not back:
         return PaymentStatus.PROCESSED
     return PaymentStatus.REFUNDED if back == amount else PaymentStatus.PARTLY_REFUNDED
+
+
+def receipt_worksheet(amount: Money, how: str, paid: Sequence[tuple[str, Money, Money]]) -> Worksheet:
+    """From what was received, through what it paid of each invoice, to what is left as credit.
+
+    `paid` has the number of each invoice, what it was paid, and what is still open on it.
+    """
+    steps, left = [step("Received", how, amount)], amount
+    for number, part, open_after in paid:
+        left -= part
+        before = open_after + part
+        steps.append(step(f"To invoice {number}", f"{before.in_words} open before, {open_after.in_words} after", -part))
+    return [*steps, step("Left as credit", "pays your next invoice by itself" if left else "nothing is left", left)]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditSource:
+    """Where a part of an account's credit came from."""
+
+    label: str
+    text: str
+    amount: Money
+    payment_id: int | None = None
+
+
+def refund_worksheet(credit: Money, sources: Sequence[CreditSource], amount: Money) -> Worksheet:
+    """From the credit before a refund, through where that came from, to what is left of it."""
+    left = credit - amount
+    return [
+        step("Credit before", "on your account, paid or credited but not needed", credit),
+        *(step(source.label, source.text, -source.amount) for source in sources),
+        step("Credit that stays", "pays your next invoice by itself" if left else "nothing is left", left),
+    ]
 
 
 class SuspenseStatus(StrEnum):

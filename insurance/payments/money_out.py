@@ -1,5 +1,6 @@
 """Money that goes out: refunds of credit, and what every order does to the payment or claim that it is for."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ from ..billing.models import BillingAccount, Disbursement
 from ..billing.services import disbursements
 from ..claims import services as claims
 from ..core import clock
+from ..core.dates import in_words
 from ..core.db import add, lock, transactional
 from ..core.errors import RuleBroken
 from ..core.idempotency import once
@@ -17,7 +19,7 @@ from ..core.permissions import Actor, check_may
 from ..ledger import services as ledger
 from ..ledger.domain import Account, Event
 from . import queries
-from .domain import PAYMENT_LIFECYCLE, once_paid_back
+from .domain import METHOD_WORDS, PAYMENT_LIFECYCLE, CreditSource, once_paid_back, refund_worksheet
 from .models import Payment, RefundPart
 
 
@@ -38,6 +40,7 @@ def request_refund(
             else "The account has no credit to pay back.",
             "amount",
         )
+    parts, others = _sources(account, amount)
     order = disbursements.request(
         kind=DisbursementKind.REFUND,
         customer_id=account.customer_id,
@@ -47,9 +50,10 @@ def request_refund(
         bic=bic,
         reason=f"Refund {account.policy_number}",
         amount=amount,
+        worksheet=refund_worksheet(account.credit, [*parts, *others], amount),
         actor=actor,
     )
-    _take_from_payments(order)
+    _take_from_payments(order, parts)
     account.credit_minor -= amount.minor
     ledger.post(
         Event.REFUND_ORDERED,
@@ -62,18 +66,32 @@ def request_refund(
     return order
 
 
-def _take_from_payments(order: Disbursement) -> None:
-    wanted = order.amount
-    for payment in queries.with_credit(order.account_id or 0):
+def _sources(account: BillingAccount, wanted: Money) -> tuple[list[CreditSource], list[CreditSource]]:
+    """Which payments an amount of credit is taken from, and what of it no payment brought."""
+    parts = []
+    for payment, receipt in queries.with_credit(account.id):
         part = min(wanted, lock(Payment, payment.id).left)
         if part:
-            payment.refunded_minor += part.minor
-            add(
-                RefundPart(
-                    disbursement_id=order.id, payment_id=payment.id, amount_minor=part.minor, currency=part.currency
-                )
-            )
+            why = f"{METHOD_WORDS[payment.method]} of {in_words(payment.paid_on)}: {payment.amount.in_words} received"
+            parts.append(CreditSource(f"Receipt {receipt}", f"{why}, more than was due", part, payment.id))
         wanted -= part
+    if not wanted:
+        return parts, []
+    notes = ", ".join(f"{number} ({reason})" for number, reason in queries.credit_notes_to_account(account.id))
+    return parts, [CreditSource("Credit notes", notes, wanted)]
+
+
+def _take_from_payments(order: Disbursement, parts: Iterable[CreditSource]) -> None:
+    for part in parts:
+        lock(Payment, part.payment_id).refunded_minor += part.amount.minor
+        add(
+            RefundPart(
+                disbursement_id=order.id,
+                payment_id=part.payment_id,
+                amount_minor=part.amount.minor,
+                currency=part.amount.currency,
+            )
+        )
 
 
 @transactional

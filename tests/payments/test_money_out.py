@@ -81,6 +81,12 @@ def test_a_refund_takes_credit_from_the_newest_payments_and_is_sent_and_settled(
     assert (order.status, order.account_number) == (DisbursementStatus.APPROVED, IBAN)
     assert credit(account_id) == 70_00
     assert statuses(account_id) == [("processed", 30_00), ("processed", 50_00)]
+    assert [(step["label"][:7], step["amount"]) for step in order.worksheet] == [
+        ("Credit ", "$150.00"),
+        ("Receipt", "−$50.00"),
+        ("Receipt", "−$30.00"),
+        ("Credit ", "$70.00"),
+    ]
     check_books()
     money_out.send(id=order.id, reference="B-1", on=TODAY, actor=admin)
     assert statuses(account_id) == [("partly_refunded", 30_00), ("refunded", 50_00)]

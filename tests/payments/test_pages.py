@@ -9,7 +9,7 @@ from insurance.billing.domain import InvoiceStatus, PaymentPlan
 from insurance.billing.models import BillingAccount
 from insurance.core.db import db
 from insurance.core.permissions import Actor, Role
-from insurance.payments.models import Payment, Receipt
+from insurance.payments.models import Clearing, Payment, Receipt
 from tests import factories
 
 pytestmark = pytest.mark.sqlite_only
@@ -222,8 +222,21 @@ def test_an_admin_finds_the_owner_of_money_and_clears_cash_to_the_bank(app, agen
     assert "Receipt RCT" in admin.get(made).text
     assert send(admin, item, number=invoice.number).status_code == 409
     cash = recorded(agent, invoice, amount="20.00")
-    assert "1 payment, $20.00" in admin.get("/payments/clearing").text
-    assert send(admin, "/payments/clearing/cash", reference="R").status_code == 422
-    assert send(admin, "/payments/clearing/cash", reference="R", payment=str(cash.id)).status_code == 303
-    assert "$20.00" in admin.get("/payments/clearing").text
+    of_agent = f"/payments/clearing/cash?agent={agent.id}"
+    held = admin.get("/payments/clearing").text
+    assert agent.name in held
+    assert of_agent in held
+    own = factories.browser(agent)
+    assert "$20.00 to remit" in " ".join(own.get("/payments/cash").text.replace("</span>", "").split())
+    assert "You hold no cash" in admin.get("/payments/cash").text
+    assert send(admin, of_agent, reference="R").status_code == 422
+    assert send(admin, of_agent, reference="R", payment=str(cash.id)).status_code == 303
+    assert "Nobody holds cash" in admin.get("/payments/clearing").text
+    moved = admin.get(f"/payments/clearings/{db.session.query(Clearing).one().id}").text
+    assert f"From agent cash of {agent.name}" in moved
+    assert f"/payments/{cash.id}" in moved
+    assert admin.get("/payments/clearings/99").status_code == 404
+    remitted = own.get("/payments/cash").text
+    assert "You hold no cash" in remitted
+    assert "$20.00" in remitted
     assert admin.get("/payments/clearing/bank_transfer").status_code == 404
