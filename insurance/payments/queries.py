@@ -15,7 +15,7 @@ from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import AUTOPAY_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
+from .domain import AUTOPAY_DAYS, AUTOPAY_NOTICE_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
 from .models import (
     Allocation,
     Autopay,
@@ -502,6 +502,17 @@ def attempt_of(payment_id: int) -> AutopayAttempt | None:
 def attempts_on(invoice_id: int) -> int:
     """How often autopay has tried to charge an invoice."""
     return db.session.scalar(select(func.count()).where(AutopayAttempt.invoice_id == invoice_id)) or 0
+
+
+def to_announce(on: date) -> Sequence[int]:
+    """Invoices that autopay is to charge within some days after a day, and whose payers were not told yet."""
+    soon = Invoice.due_on.between(on + timedelta(days=1), on + timedelta(days=AUTOPAY_NOTICE_DAYS))
+    return db.session.scalars(
+        select(Invoice.id)
+        .join(Autopay, Autopay.account_id == Invoice.account_id)
+        .where(Autopay.active, Invoice.status.in_(OPEN), soon, Invoice.autopay_told_on.is_(None))
+        .order_by(Invoice.id)
+    ).all()
 
 
 def due_for_autopay(on: date) -> Sequence[tuple[int, int]]:
