@@ -6,9 +6,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from insurance.billing.domain import InvoiceStatus, PaymentPlan
-from insurance.billing.models import BillingAccount
+from insurance.billing.models import BillingAccount, Invoice
 from insurance.core.db import db
+from insurance.core.money import Money
 from insurance.core.permissions import Actor, Role
+from insurance.payments import money_out
+from insurance.payments import services as payments
+from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Clearing, Payment, Receipt
 from tests import factories
 
@@ -240,3 +244,34 @@ def test_an_admin_finds_the_owner_of_money_and_clears_cash_to_the_bank(app, agen
     assert "You hold no cash" in remitted
     assert "$20.00" in remitted
     assert admin.get("/payments/clearing/bank_transfer").status_code == 404
+
+
+@pytest.mark.sqlite_only
+def test_a_customer_sees_why_a_refund_is_what_it_is_and_nobody_elses(app) -> None:
+    person, admin = factories.user(Role.CUSTOMER), factories.user(Role.ADMIN, authority_minor=10_000_00)
+    account_id = factories.bound_policy(customer=factories.customer(user=person)).account_id
+    amount = Money.parse("2500.00", "USD")
+    payments.record(account_id=account_id, amount=amount, method=PaymentMethod.BANK_TRANSFER, actor=admin)
+    facts = {"payee_name": "Ana", "account_number": "12345678", "actor": admin}
+    order = money_out.request_refund(account_id=account_id, amount=Money.parse("60.00", "USD"), **facts)
+    own = factories.browser(person)
+    assert f"/portal/payouts/{order.id}" in own.get("/portal/payments").text
+    for shown in (
+        own.get(f"/portal/payouts/{order.id}").text,
+        factories.browser(admin).get(f"/admin/disbursements/{order.id}").text,
+    ):
+        assert "Why this amount?" in shown
+        assert "Credit before" in shown
+        assert "−$60.00" in shown
+    assert own.get(f"/payouts/{order.id}.pdf").data.startswith(b"%PDF")
+    other = factories.browser(factories.user(Role.CUSTOMER))
+    assert [other.get(path).status_code for path in (f"/portal/payouts/{order.id}", f"/payouts/{order.id}.pdf")] == [
+        404,
+        404,
+    ]
+    receipt = db.session.query(Receipt).one()
+    shown = own.get(f"/portal/payments/{receipt.payment_id}").text
+    assert "$2,400.00 open before, $0.00 after" in shown
+    assert "Left as credit" in shown
+    invoice = own.get(f"/portal/pay/{db.session.query(Invoice).one().id}").text
+    assert "Why this amount?" in invoice
