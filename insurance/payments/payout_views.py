@@ -17,11 +17,11 @@ from ..web.guard import requires
 from .views import bp
 
 
-@bp.get("/portal/payouts/<int:disbursement_id>")
+@bp.get("/portal/payouts/<int:payout_id>")
 @requires("portal:use")
-def own_payout(disbursement_id: int) -> ResponseReturnValue:
+def own_payout(payout_id: int) -> ResponseReturnValue:
     """A refund or a claim payout of the customer's own."""
-    order = billing.get_own_disbursement(disbursement_id, current_user)
+    order = billing.get_own_disbursement(payout_id, current_user)
     return render_template(
         "portal/payout.html",
         order=order,
@@ -31,11 +31,11 @@ def own_payout(disbursement_id: int) -> ResponseReturnValue:
     )
 
 
-@bp.get("/payouts/<int:disbursement_id>.pdf")
+@bp.get("/payouts/<int:payout_id>.pdf")
 @requires("document:read")
-def payout_pdf(disbursement_id: int) -> ResponseReturnValue:
+def payout_pdf(payout_id: int) -> ResponseReturnValue:
     """The advice of a refund or claim payout, with its worksheet."""
-    order = billing.get_own_disbursement(disbursement_id, current_user)
+    order = billing.get_own_disbursement(payout_id, current_user)
     customer = customers.get_customer(order.customer_id, current_user)
     policy_number, product = _policy(order)
     number = str(order.id)

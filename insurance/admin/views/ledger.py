@@ -44,7 +44,7 @@ def _record(row: Row) -> str | None:
 
 def _document(row: Row) -> str | None:
     if row.disbursement_id:
-        return url_for("payments.payout_pdf", disbursement_id=row.disbursement_id)
+        return url_for("payments.payout_pdf", payout_id=row.disbursement_id)
     return url_for("documents.pdf", document_id=row.document_id) if row.document_id else None
 
 
