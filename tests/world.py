@@ -41,7 +41,7 @@ from insurance.payments.bank.models import BankLine
 from insurance.payments.bank.statements import Mapping
 from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Receipt
-from insurance.payments.services import autopay, suspense
+from insurance.payments.services import autopay, clearing, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
@@ -100,6 +100,7 @@ class World:
     feedback_id: int
     suspense_id: int
     disbursement_id: int
+    clearing_id: int
     batch_id: int
     statement_id: int
     line_id: int
@@ -136,7 +137,10 @@ def build() -> World:
     ordered = autopay.order(account_id=books[0].account_id, actor=books[0].person)
     tokens = {**_tokens(), "test_gateway_save": ordered.token}
     order_id = claim_queries.payouts(books[0].claims["approved"])[0].id
-    return World(*books, admin, mail, entry, version, said.id, waiting.id, order_id, *_bank(books[1], admin), tokens)
+    facts = {"charge": usd("0"), "reference": "Deposit 17", "actor": admin}
+    moved = clearing.clear(method=PaymentMethod.CASH, payment_ids=[books[1].payment_id], **facts)
+    bank = _bank(books[1], admin)
+    return World(*books, admin, mail, entry, version, said.id, waiting.id, order_id, moved.id, *bank, tokens)
 
 
 def _bank(book: Book, admin: Actor) -> tuple[int, int, int]:
@@ -573,6 +577,7 @@ def starts(world: World) -> dict[str, list[str]]:
     portal = [
         f"/portal/policies/{a.policy_id}",
         f"/portal/pay/{a.invoice_id}",
+        f"/portal/payouts/{world.disbursement_id}",
         *(f"/portal/claims/{claim_id}" for claim_id in a.claims.values()),
     ]
     office = [
@@ -583,6 +588,8 @@ def starts(world: World) -> dict[str, list[str]]:
         f"/admin/feedback/{world.feedback_id}",
         f"/payments/suspense/{world.suspense_id}",
         "/payments/clearing/cash",
+        f"/payments/clearing/cash?agent={a.agent.id}",
+        f"/payments/clearings/{world.clearing_id}",
     ]
     public = ["/", "/login", "/register", "/forgot"]
     return {

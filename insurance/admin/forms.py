@@ -1,7 +1,8 @@
 """What admins send from pages of their own."""
 
-from ..core import clock
+from ..core import clock, formats
 from ..web.forms import (
+    ChoiceField,
     DateField,
     EmailField,
     Form,
@@ -35,6 +36,13 @@ class BankForm(Form):
     name = TextField("Account holder", max=70)
     account_number = TextField("IBAN or account number", max=50)
     bic = TextField("BIC", max=11, optional=True)
+    version = VersionField()
+
+
+class FormatsForm(Form):
+    """How amounts, numbers and days are written."""
+
+    locale = ChoiceField("Locale", choices=formats.LOCALES.items())
     version = VersionField()
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..billing.domain import Ladder, check_account
-from ..core import audit, clock, numbering, settings
+from ..core import audit, clock, formats, numbering, settings
 from ..core.db import INSERT, check_version, db, lock, transactional
 from ..core.errors import RuleBroken
 from ..core.permissions import Actor, check_may
@@ -15,11 +15,20 @@ from ..messages import queries as messages
 from ..messages import rendering
 from ..messages.domain import check_text
 
+FORMATS = {"locale": formats.STANDARD}
+
 
 def change_company(*, version: int, name: str, phone: str, address: str, actor: Actor) -> None:
     """Name the company anew. Documents that are issued already keep what they say."""
     value = {"name": name, "phone": phone, "address": address}
     _change("company", "Company", value, standard=settings.company(), version=version, actor=actor)
+
+
+def change_formats(*, version: int, locale: str, actor: Actor) -> None:
+    """Write amounts, numbers and days by another locale from now on; what is issued already keeps its own."""
+    if locale not in formats.LOCALES:
+        raise RuleBroken("Choose one of the locales of the list.", "locale")
+    _change("formats", "Formats", {"locale": locale}, standard=FORMATS, version=version, actor=actor)
 
 
 def change_bank(*, version: int, name: str, account_number: str, bic: str, actor: Actor) -> None:

@@ -2,11 +2,12 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
+from ..core.worksheet import Worksheet
 from .domain import DisbursementKind, DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
 
 
@@ -35,7 +36,7 @@ class BillingAccount(Base):
 
 @append_only
 class BillingItem(Base):
-    """An amount that an account is to pay: one part of an instalment. Written once."""
+    """An amount that an account is to pay: one part of an instalment. Written once; `basis` says how it came about."""
 
     __tablename__ = "billing_items"
     __table_args__ = (Index(None, "account_id", "bills_on"), Index(None, "bills_on"))
@@ -51,6 +52,7 @@ class BillingItem(Base):
     due_on: Mapped[date]
     amount_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
+    basis: Mapped[str] = mapped_column(String(200), default="")
 
     amount = money_of("amount_minor")
 
@@ -82,6 +84,7 @@ class Invoice(Base):
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[InvoiceStatus] = mapped_column(words(InvoiceStatus), default=InvoiceStatus.ISSUED)
     document_id: Mapped[int] = mapped_column(BigId, ForeignKey("documents.id"))
+    autopay_told_on: Mapped[date | None]
     version: Mapped[int] = mapped_column(default=1)
 
     total = money_of("total_minor")
@@ -176,7 +179,8 @@ class Disbursement(Base):
     """An order to pay money out. Above the limit, the one who approves it is never the one who ordered it.
 
     Once it is approved, the database refuses to change whom it pays, what, and why. `batch_number` is the file for the
-    bank that it is in, as plain text: at most one. `by_gateway` pays a card payment back to its card.
+    bank that it is in, as plain text: at most one. `by_gateway` pays a card payment back to its card; `worksheet` says
+    why it is this amount.
     """
 
     __tablename__ = "disbursements"
@@ -215,6 +219,7 @@ class Disbursement(Base):
     settled_on: Mapped[date | None]
     ended_on: Mapped[date | None]
     end_reason: Mapped[str] = mapped_column(String(200), default="")
+    worksheet: Mapped[Worksheet] = mapped_column(JSON, default=list)
 
     amount = money_of("amount_minor")
 

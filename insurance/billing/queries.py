@@ -526,6 +526,29 @@ def get_disbursement(id: int) -> Disbursement:
     return order
 
 
+def get_own_disbursement(id: int, actor: Actor) -> Disbursement:
+    """One order to pay money out to a customer in sight."""
+    order = db.session.scalar(
+        select(Disbursement)
+        .join(Customer, Customer.id == Disbursement.customer_id)
+        .where(Disbursement.id == id, customers.sight(actor))
+    )
+    if order is None:
+        raise NotFound("We cannot find that payment.")
+    return order
+
+
+def own_disbursements(actor: Actor) -> Sequence[Disbursement]:
+    """The latest orders to pay money out in the actor's sight: for a customer, to them."""
+    return db.session.scalars(
+        select(Disbursement)
+        .join(Customer, Customer.id == Disbursement.customer_id)
+        .where(customers.sight(actor), Disbursement.status != DisbursementStatus.CANCELLED)
+        .order_by(Disbursement.id.desc())
+        .limit(50)
+    ).all()
+
+
 def orders_for_batch(currency: str) -> Sequence[Disbursement]:
     """The approved orders with an account, in one currency and in no batch yet, kept from others."""
     return db.session.scalars(

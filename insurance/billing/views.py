@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..core import formats
 from ..core.money import Money
 from ..customers import queries as customers
 from ..documents import queries as documents
@@ -78,12 +79,14 @@ def invoice_list() -> ResponseReturnValue:
 def record(invoice_id: int) -> ResponseReturnValue:
     invoice, account = queries.get_invoice(invoice_id, current_user)
     items = queries.items_on(invoice.id)
+    printed_due = documents.get_document(invoice.document_id, current_user).data["due_on"]
     return render_template(
         "invoices/record.html",
         invoice=invoice,
         account=account,
         may_edit=invoice.status in OPEN and current_user.may("invoice:edit"),
-        printed_due=documents.get_document(invoice.document_id, current_user).data["due_on"],
+        printed_due=printed_due,
+        due_changed=printed_due not in {formats.day(invoice.due_on, locale) for locale in formats.LOCALES},
         words=queries.words(invoice.status, invoice.due_on),
         worksheet=services.worksheet(items, queries.shares([account.id])),
         payments=payments.payments_on(invoice.id),

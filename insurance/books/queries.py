@@ -7,16 +7,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
-from ..billing.models import BillingAccount, CreditNote, Invoice
+from ..billing.models import BillingAccount, CreditNote, Disbursement, Invoice
 from ..claims.models import Claim
 from ..core.db import db
 from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from ..ledger.domain import OF_CLAIMS, Account, Event
+from ..ledger.domain import OF_AGENTS, OF_CLAIMS, Account, Event
 from ..ledger.models import Transfer
-from ..payments.models import Allocation, Payment, Receipt
+from ..payments.models import Allocation, Clearing, Payment, Receipt, SuspenseItem
 from ..policies.models import Policy
 
 ABOUT: dict[type[Any], tuple[Event, ...]] = {
@@ -25,9 +25,13 @@ ABOUT: dict[type[Any], tuple[Event, ...]] = {
     CreditNote: (Event.CREDIT_NOTE,),
     Payment: (Event.PAYMENT, Event.SUSPENSE_MATCHED, Event.PAYMENT_RETURNED, Event.CHARGE_BACK, Event.CHARGE_BACK_WON),
     Allocation: (Event.ALLOCATION, Event.DEALLOCATION),
+    Disbursement: (Event.REFUND_ORDERED, Event.REFUND_CANCELLED, Event.REFUND_SENT, Event.REFUND_RETURNED),
+    Clearing: (Event.CLEARED, Event.GATEWAY_CHARGE),
+    SuspenseItem: (Event.SUSPENSE,),
     Claim: (Event.RESERVE, Event.CLAIM_APPROVED, Event.CLAIM_PAID, Event.PAYOUT_RETURNED, Event.RECOVERY),
 }
-"""Whose id an event carries. What is not here is shown without a link to its record."""
+"""Whose id an event carries."""
+_BY_ID = ((Disbursement, "disbursement_id"), (Clearing, "clearing_id"), (SuspenseItem, "suspense_id"))
 MOST = 100
 OWED = (Account.BILLED, Account.CUSTOMER_CREDIT)
 """What a customer owes us by now is the sum of these two accounts."""
@@ -74,8 +78,13 @@ def _is_about(model: type[Any]) -> ColumnElement[bool]:
 def _with_records(*columns: Any) -> Select:
     payment_id = case((Transfer.event.in_(ABOUT[Payment]), Transfer.event_id), else_=Allocation.payment_id)
     invoice_id = case((Transfer.event.in_(ABOUT[Invoice]), Transfer.event_id), else_=Allocation.invoice_id)
-    account_id = case((Transfer.event.in_(ABOUT[BillingAccount]), Transfer.event_id), else_=CreditNote.account_id)
-    number = func.coalesce(Receipt.number, CreditNote.number, Invoice.number, Claim.number, Policy.number)
+    account_id = case(
+        (Transfer.event.in_(ABOUT[BillingAccount]), Transfer.event_id),
+        else_=func.coalesce(CreditNote.account_id, Disbursement.account_id),
+    )
+    number = func.coalesce(
+        Receipt.number, CreditNote.number, Invoice.number, Claim.number, Policy.number, Clearing.reference
+    )
     return (
         select(
             *columns,
@@ -83,6 +92,7 @@ def _with_records(*columns: Any) -> Select:
             Claim.id.label("claim_id"),
             payment_id.label("payment_id"),
             Invoice.id.label("invoice_id"),
+            *(case((Transfer.event.in_(ABOUT[model]), Transfer.event_id)).label(name) for model, name in _BY_ID),
             number.label("number"),
             func.coalesce(Receipt.document_id, CreditNote.document_id, Invoice.document_id).label("document_id"),
         )
@@ -92,6 +102,8 @@ def _with_records(*columns: Any) -> Select:
         .outerjoin(Invoice, Invoice.id == invoice_id)
         .outerjoin(CreditNote, _is_about(CreditNote))
         .outerjoin(Claim, _is_about(Claim))
+        .outerjoin(Disbursement, _is_about(Disbursement))
+        .outerjoin(Clearing, _is_about(Clearing))
         .outerjoin(Policy, Policy.account_id == account_id)
     )
 
@@ -111,7 +123,7 @@ def _about(number: str) -> ColumnElement[bool]:
     return or_(
         *(and_(Transfer.event.in_(ABOUT[model]), Transfer.event_id.in_(ids)) for model, ids in records.items()),
         *(and_(account.in_(OF_CLAIMS), subject.in_(claims)) for account, subject in sides),
-        *(and_(account.not_in(OF_CLAIMS), subject.in_(accounts)) for account, subject in sides),
+        *(and_(account.not_in((*OF_CLAIMS, *OF_AGENTS)), subject.in_(accounts)) for account, subject in sides),
     )
 
 

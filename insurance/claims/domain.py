@@ -12,6 +12,7 @@ from ..core.errors import NotAllowed, RuleBroken
 from ..core.lifecycle import Lifecycle
 from ..core.money import Exact, Money, exact
 from ..core.words import Words
+from ..core.worksheet import Worksheet, step
 from ..policies.domain import UNBOUND, PolicyStatus
 
 
@@ -203,18 +204,18 @@ def payable(
     aggregate; never below zero. The penalty is carried ÷ (value × rate) where less was carried than agreed.
     """
     amount = loss
-    steps = [_step("Loss", "as claimed", amount)]
+    steps = [step("Loss", "as claimed", amount)]
     if value and carried is not None and coinsurance_rate:
         amount = loss.times(min(Fraction(1), carried.minor / (value.minor * exact(coinsurance_rate))))
         agreed = value.times(coinsurance_rate)
-        steps.append(_step("Co-insurance", f"{carried.in_words} carried of {agreed.in_words} agreed", amount))
+        steps.append(step("Co-insurance", f"{carried.in_words} carried of {agreed.in_words} agreed", amount))
     if deductible:
         amount = max(amount - deductible, Money.zero(loss.currency))
-        steps.append(_step("Deductible", f"less {deductible.in_words}", amount))
+        steps.append(step("Deductible", f"less {deductible.in_words}", amount))
     for label, most in (("Limit", limit), ("Coverage left in the term", left)):
         if most is not None:
             amount = min(amount, most)
-            steps.append(_step(label, f"at most {most.in_words}", amount))
+            steps.append(step(label, f"at most {most.in_words}", amount))
     return Payable(amount, tuple(steps))
 
 
@@ -223,11 +224,13 @@ def less_approved(of_claim: Payable, approved: Money) -> Payable:
     if not approved:
         return of_claim
     amount = max(of_claim.amount - approved, Money.zero(approved.currency))
-    return Payable(amount, (*of_claim.worksheet, _step("Approved before", f"less {approved.in_words}", amount)))
+    return Payable(amount, (*of_claim.worksheet, step("Approved before", f"less {approved.in_words}", amount)))
 
 
-def _step(label: str, text: str, so_far: Money) -> dict[str, str]:
-    return {"label": label, "text": text, "amount": so_far.in_words}
+def of_payout(of_claim: Payable, amount: Money) -> Worksheet:
+    """Why a payment on a claim is what it is: from the loss to what is payable now, and what is paid of that."""
+    how = "all that is payable now" if amount == of_claim.amount else "as decided, a part of what is payable"
+    return [*of_claim.worksheet, step("This payment", how, amount)]
 
 
 def check_approval(amount: Money, *, claimed: Money, approved: Money, most: Money) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
 
+from . import formats
 from .errors import RuleBroken
 
 
@@ -30,8 +31,8 @@ def parse_date(text: str, *, field: str | None = None) -> date:
 
 
 def in_words(day: date) -> str:
-    """A day as sentences say it: 24 Nov 2026."""
-    return f"{day.day} {day:%b %Y}"
+    """A day as sentences say it: 24 Nov 2026; by the locale that holds."""
+    return formats.day(day)
 
 
 def days_between(start: date, end: date) -> int:

@@ -4,11 +4,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache, total_ordering
+from functools import total_ordering
 from typing import Literal
 
-from babel.numbers import get_currency_symbol
-
+from . import formats
 from .errors import RuleBroken
 
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -42,12 +41,6 @@ def half_up(value: Exact) -> int:
     number = exact(value)
     nearest = (2 * abs(number.numerator) + number.denominator) // (2 * number.denominator)
     return nearest if number >= 0 else -nearest
-
-
-@cache
-def symbol(currency: str) -> str:
-    """$ for USD; the code itself where a currency has no sign of its own."""
-    return get_currency_symbol(currency, locale="en_US")
 
 
 def decimal_text(minor: int, currency: str) -> str:
@@ -112,9 +105,8 @@ class Money:
 
     @property
     def in_words(self) -> str:
-        """The amount as sentences say it: $1,204.00, or −$5.00 below zero."""
-        # As babel writes it in en_US, at a twentieth of the time: lists have many amounts.
-        return f"{'−' if self.minor < 0 else ''}{symbol(self.currency)}{abs(self.decimal):,f}"
+        """The amount as sentences say it: $1,204.00, or −$5.00 below zero; by the locale that holds."""
+        return formats.money(self.decimal, self.currency, self.digits)
 
     def __str__(self) -> str:
         return decimal_text(self.minor, self.currency)

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from flask import current_app
+from flask import current_app, has_app_context
 from sqlalchemy import JSON, ForeignKey, String, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from . import clock
+from . import clock, formats
 from .db import Base, BigId, db
 
 SECONDS = 10
@@ -41,6 +41,19 @@ def get(name: str) -> dict[str, Any]:
 def forget() -> None:
     """Let this process read again at once."""
     current_app.extensions.pop("settings", None)
+
+
+def locale() -> str:
+    """The locale by which amounts, numbers and days are written."""
+    if not has_app_context() or "sqlalchemy" not in current_app.extensions:
+        return formats.STANDARD
+    try:
+        return get("formats").get("locale", formats.STANDARD)
+    except SQLAlchemyError:  # the page that says so has figures as well
+        return formats.STANDARD
+
+
+formats.choose_by(locale)
 
 
 def company() -> dict[str, str]:

@@ -31,6 +31,7 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
         f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
         f"{billing.issue_all_due(on=on, actor=SYSTEM)} invoices issued",
         f"{payments.apply_all_credit()} accounts had their credit used",
+        f"{autopay.announce(on=on)} charges announced",
         f"{autopay.charge_due(on=on)} invoices charged by autopay",
         f"{dunning.send_notices(on=on, notice_days=notice_days, actor=SYSTEM)} notices sent",
         f"{policies.lapse_unpaid(on=on, spared=payment_queries.accounts_with_payments_on_their_way())} policies lapsed",

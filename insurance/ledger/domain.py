@@ -7,7 +7,7 @@ from ..core.dates import day_after, day_of_month
 
 
 class Account(StrEnum):
-    """An account of the books. Its subject says whose: a billing account, a claim, or 0 for the company's own."""
+    """An account of the books. Its subject says whose: a billing account, a claim, an agent, or 0 for the company."""
 
     UNBILLED = "unbilled_receivable"
     BILLED = "billed_receivable"
@@ -84,6 +84,8 @@ COMPANY = 0
 """The subject of accounts that belong to nobody in particular."""
 OF_CLAIMS = (Account.CASE_RESERVES, Account.CLAIMS_INCURRED, Account.CLAIMS_PAYABLE, Account.RECOVERIES)
 """The accounts whose subject is a claim; the others have a billing account, or the company."""
+OF_AGENTS = (Account.AGENT_CASH,)
+"""The accounts whose subject is the user who owes the money."""
 
 
 class Kind(StrEnum):

@@ -31,9 +31,9 @@ def balance(
     return Money(int(db.session.scalar(statement) or 0), currency)
 
 
-def balances(account: Account) -> dict[int, int]:
-    """The debit balance in minor units of every subject of an account that is not zero."""
-    side = _sides()
+def balances(account: Account, as_of: date | None = None) -> dict[int, int]:
+    """The debit balance in minor units of every subject of an account that is not zero, now or at the end of a day."""
+    side = _sides(as_of)
     net = func.sum(side.c.debit - side.c.credit)
     rows = db.session.execute(
         select(side.c.subject, net).where(side.c.account == account).group_by(side.c.subject).having(net != 0)

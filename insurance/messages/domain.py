@@ -50,6 +50,13 @@ SAMPLES: dict[str, dict[str, str]] = {
         "payment_returned": {**_POLICY, "method": "Cheque", "paid_on": "3 Jun 2026"},
         "payment_charged_back": {**_POLICY, "method": "Card", "paid_on": "3 Jun 2026"},
         "autopay_on": {"policy_number": "POL-2026-000042", "method": "Visa ending in 4242"},
+        "autopay_soon": {
+            **_POLICY,
+            "number": "INV-2026-000042",
+            "method": "Visa ending in 4242",
+            "charge_on": "15 Jun 2026",
+            "stop_url": "https://example.com/portal/autopay/42",
+        },
         "autopay_failed": {**_AUTOPAY, "next_on": "18 Jun 2026"},
         "autopay_off": _AUTOPAY,
         "receipt": {"number": "RCT-2026-000042", **_POLICY, "method": "Bank transfer", "paid_on": "3 Jun 2026"},
@@ -74,7 +81,7 @@ SAMPLES: dict[str, dict[str, str]] = {
 """The placeholders that each mail offers, with what stands for them in a preview."""
 NEED_LINK = {"confirm", "reset", "invitation"}
 """Mails that are of no use without their link."""
-NOT_IN_SUBJECT = {"url", "pay_url", "question", "notes", "answer"}
+NOT_IN_SUBJECT = {"url", "pay_url", "stop_url", "question", "notes", "answer"}
 """A link lets its reader in, and mail servers note subjects; the others are too long."""
 
 

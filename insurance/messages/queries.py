@@ -23,6 +23,7 @@ TITLES = {
     "payment_returned": "Payment returned",
     "payment_charged_back": "Payment charged back",
     "autopay_on": "Autopay is on",
+    "autopay_soon": "Autopay will charge",
     "autopay_failed": "Autopay failed",
     "autopay_off": "Autopay is off",
     "claim_received": "Claim received",

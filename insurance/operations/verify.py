@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Integer, String, and_, cast, exists, func, select, text
 from sqlalchemy.orm import aliased
 
-from ..billing.domain import InvoiceStatus
 from ..billing.models import (
     OPEN,
     OPEN_MINOR,
@@ -40,6 +39,8 @@ from ..payments.bank.models import BankBatch
 from ..payments.domain import LIVE, PaymentMethod, PaymentStatus, SuspenseStatus
 from ..payments.models import Allocation, Payment, Receipt, RefundPart, SuspenseItem
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
+from . import control_accounts
+from .control_accounts import compare, sums
 
 
 @dataclass(frozen=True)
@@ -55,53 +56,6 @@ def run() -> list[Result]:
     return [Result(name, list(check())) for name, check in INVARIANTS.items()]
 
 
-def _differences(what: str, books: dict[int, int], rows: dict[int, int]) -> Iterator[str]:
-    for subject in sorted(books.keys() | rows.keys()):
-        if books.get(subject, 0) != rows.get(subject, 0):
-            yield f"{what} {subject}: ledger {books.get(subject, 0)}, records {rows.get(subject, 0)}"
-
-
-def _sums(statement: object) -> dict[Any, int]:
-    return {subject: int(total) for subject, total in db.session.execute(statement) if total}  # type: ignore[call-overload]
-
-
-def control_accounts() -> Iterator[str]:
-    """Each control account of the ledger equals the records that it stands for."""
-    open_ = _sums(
-        select(Invoice.account_id, func.sum(OPEN_MINOR)).where(Invoice.status.in_(OPEN)).group_by(Invoice.account_id)
-    )
-    yield from _differences("open invoices of account", ledger.balances(Account.BILLED), open_)
-    unbilled = _sums(
-        select(BillingItem.account_id, func.sum(BillingItem.amount_minor))
-        .outerjoin(InvoiceLine, InvoiceLine.item_id == BillingItem.id)
-        .where(InvoiceLine.item_id.is_(None), BillingItem.kind == "charge")
-        .group_by(BillingItem.account_id)
-    )
-    yield from _differences("unbilled premium of account", ledger.balances(Account.UNBILLED), unbilled)
-    credit = _sums(select(BillingAccount.id, BillingAccount.credit_minor))
-    in_books = {subject: -minor for subject, minor in ledger.balances(Account.CUSTOMER_CREDIT).items()}
-    yield from _differences("credit of account", in_books, credit)
-    reserves = _sums(
-        select(ReserveChange.claim_id, func.sum(ReserveChange.change_minor)).group_by(ReserveChange.claim_id)
-    )
-    in_books = {subject: -minor for subject, minor in ledger.balances(Account.CASE_RESERVES).items()}
-    yield from _differences("reserve of claim", in_books, reserves)
-    written = _sums(
-        select(Policy.account_id, func.sum(PolicyTransaction.premium_minor))
-        .join(Policy, Policy.id == PolicyTransaction.policy_id)
-        .group_by(Policy.account_id)
-    )
-    in_books = {subject: -minor for subject, minor in ledger.balances(Account.WRITTEN_PREMIUM).items()}
-    yield from _differences("written premium of account", in_books, written)
-
-    lost = _sums(
-        select(Invoice.account_id, func.sum(OPEN_MINOR))
-        .where(Invoice.status == InvoiceStatus.WRITTEN_OFF)
-        .group_by(Invoice.account_id)
-    )
-    yield from _differences("written off for account", ledger.balances(Account.BAD_DEBT), lost)
-
-
 def payables_are_orders() -> Iterator[str]:
     """What is payable is what was ordered and has not left, or came back and is not ordered anew."""
     later = aliased(Disbursement)
@@ -110,21 +64,21 @@ def payables_are_orders() -> Iterator[str]:
         .outerjoin(later, later.replaces_id == Disbursement.id)
         .where(Disbursement.status.in_(("requested", "approved", "returned", "cancelled")), later.id.is_(None))
     )
-    refunds = _sums(
+    refunds = sums(
         select(Disbursement.account_id, func.sum(Disbursement.amount_minor))
         .where(Disbursement.id.in_(owed), Disbursement.kind == "refund", Disbursement.status != "cancelled")
         .group_by(Disbursement.account_id)
     )
     in_books = {subject: -minor for subject, minor in ledger.balances(Account.REFUNDS_PAYABLE).items()}
-    yield from _differences("refunds payable of account", in_books, refunds)
-    payouts = _sums(
+    yield from compare("refunds payable of account", in_books, refunds)
+    payouts = sums(
         select(Payout.claim_id, func.sum(Disbursement.amount_minor))
         .join(Disbursement, Disbursement.id == Payout.disbursement_id)
         .where(Disbursement.id.in_(owed))
         .group_by(Payout.claim_id)
     )
     in_books = {subject: -minor for subject, minor in ledger.balances(Account.CLAIMS_PAYABLE).items()}
-    yield from _differences("payable of claim", in_books, payouts)
+    yield from compare("payable of claim", in_books, payouts)
     rows = db.session.execute(
         select(Payment.id, Payment.refunded_minor, func.sum(RefundPart.amount_minor))
         .join(RefundPart, RefundPart.payment_id == Payment.id)
@@ -158,19 +112,24 @@ RECEIVED = (*LIVE, PaymentStatus.REFUNDED, PaymentStatus.RETURNED, PaymentStatus
 
 
 def money_is_where_it_lies() -> Iterator[str]:
-    """Cheques, agents' cash and suspense hold what the records say; credit of payments is part of the account's."""
-    for method, account in ((PaymentMethod.CHEQUE, Account.CHEQUES), (PaymentMethod.CASH, Account.AGENT_CASH)):
-        lying = db.session.scalar(
-            select(func.coalesce(func.sum(Payment.amount_minor), 0))
+    """Cheques, each agent's cash and suspense hold what the records say, and an account the credit of its payments."""
+    for method, account, what in (
+        (PaymentMethod.CHEQUE, Account.CHEQUES, "cheques of"),
+        (PaymentMethod.CASH, Account.AGENT_CASH, "cash with agent"),
+    ):
+        holder = func.coalesce(Payment.cash_holder_id, COMPANY)
+        lying = sums(
+            select(holder, func.sum(Payment.amount_minor))
             .where(Payment.method == method, Payment.clearing_id.is_(None))
             .where(Payment.status.in_((*LIVE, PaymentStatus.REFUNDED)))
+            .group_by(holder)
         )
-        yield from _differences(str(account), ledger.balances(account), {COMPANY: int(lying or 0)})
+        yield from compare(what, ledger.balances(account), lying)
     waiting = db.session.scalar(
         select(func.coalesce(func.sum(SuspenseItem.amount_minor), 0)).where(SuspenseItem.status == SuspenseStatus.OPEN)
     )
     in_books = {subject: -minor for subject, minor in ledger.balances(Account.SUSPENSE).items()}
-    yield from _differences("suspense", in_books, {COMPANY: int(waiting or 0)})
+    yield from compare("suspense", in_books, {COMPANY: int(waiting or 0)})
     left = func.sum(Payment.amount_minor - Payment.allocated_minor - Payment.refunded_minor)
     rows = db.session.execute(
         select(BillingAccount.id, BillingAccount.credit_minor, left)
@@ -277,7 +236,7 @@ def claims_within_limits() -> Iterator[str]:
         coverages = db.session.get_one(PolicyTransaction, transaction_id).coverages
         if approved > sum(coverage["limit_minor"] for coverage in coverages):
             yield f"policy {number}: {approved} approved"
-    for claim_id, total in _sums(
+    for claim_id, total in sums(
         select(ReserveChange.claim_id, func.sum(ReserveChange.change_minor)).group_by(ReserveChange.claim_id)
     ).items():
         if total < 0:
@@ -306,7 +265,7 @@ def policies_replay() -> Iterator[str]:
         .join(PolicyTransaction, PolicyTransaction.policy_id == Policy.id)
         .group_by(Policy.id)
     )
-    items = _sums(select(BillingItem.account_id, func.sum(BillingItem.amount_minor)).group_by(BillingItem.account_id))
+    items = sums(select(BillingItem.account_id, func.sum(BillingItem.amount_minor)).group_by(BillingItem.account_id))
     for number, present, replayed, account_id in rows:
         if not present == int(replayed) == items.get(account_id):
             yield f"policy {number}: {present} present, {replayed} replayed, {items.get(account_id)} billed"
@@ -315,7 +274,7 @@ def policies_replay() -> Iterator[str]:
 def tallies_are_right() -> Iterator[str]:
     """What the database keeps for dashboards and searches is what counting again gives."""
     kept = {row.status: row.count for row in db.session.scalars(select(PolicyTally)) if row.count}
-    counted = _sums(select(cast(Policy.status, String), func.count()).group_by(Policy.status))
+    counted = sums(select(cast(Policy.status, String), func.count()).group_by(Policy.status))
     if kept != counted:
         yield f"policies: {kept} kept, {counted} counted"
     open_kept = {
@@ -398,7 +357,7 @@ def _files_without_record(folder: Path) -> set[str]:
 
 
 INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
-    "control accounts equal their records": control_accounts,
+    "control accounts equal their records": control_accounts.differences,
     "each processed payment has one receipt, posting and mail": one_receipt_each,
     "what is paid is what is allocated": paid_is_allocated,
     "money lies where the records say": money_is_where_it_lies,

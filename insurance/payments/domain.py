@@ -1,9 +1,13 @@
 """The life of a payment, and the ways in which money comes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ..core.lifecycle import Lifecycle
+from ..core.money import Money
 from ..core.words import Words
+from ..core.worksheet import Worksheet, step
 
 
 class PaymentStatus(StrEnum):
@@ -52,7 +56,11 @@ PAYMENT_LIFECYCLE = Lifecycle(
         (PaymentStatus.PROCESSED, "charge_back"): PaymentStatus.CHARGED_BACK,
         (PaymentStatus.PARTLY_REFUNDED, "refund"): (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED),
         (PaymentStatus.PARTLY_REFUNDED, "charge_back"): PaymentStatus.CHARGED_BACK,
-        (PaymentStatus.CHARGED_BACK, "win"): (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED),
+        (PaymentStatus.CHARGED_BACK, "win"): (
+            PaymentStatus.PROCESSED,
+            PaymentStatus.PARTLY_REFUNDED,
+            PaymentStatus.REFUNDED,
+        ),
     },
     nouns={PaymentStatus.UNKNOWN: "a payment whose outcome is unknown"},
     participles={
@@ -66,8 +74,49 @@ PAYMENT_LIFECYCLE = Lifecycle(
 
 LIVE = (PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED)
 """Statuses of a payment whose money is here, as far as it was not paid back."""
+
 WAITING = (PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
 """Statuses of a payment that may still come out either way."""
+
+
+def once_paid_back(amount: Money, back: Money) -> PaymentStatus:
+    """The status of a received payment of which so much has gone back, by whatever way."""
+    if not back:
+        return PaymentStatus.PROCESSED
+    return PaymentStatus.REFUNDED if back == amount else PaymentStatus.PARTLY_REFUNDED
+
+
+def receipt_worksheet(amount: Money, how: str, paid: Sequence[tuple[str, Money, Money]]) -> Worksheet:
+    """From what was received, through what it paid of each invoice, to what is left as credit.
+
+    `paid` has the number of each invoice, what it was paid, and what is still open on it.
+    """
+    steps, left = [step("Received", how, amount)], amount
+    for number, part, open_after in paid:
+        left -= part
+        before = open_after + part
+        steps.append(step(f"To invoice {number}", f"{before.in_words} open before, {open_after.in_words} after", -part))
+    return [*steps, step("Left as credit", "pays your next invoice by itself" if left else "nothing is left", left)]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditSource:
+    """Where a part of an account's credit came from."""
+
+    label: str
+    text: str
+    amount: Money
+    payment_id: int | None = None
+
+
+def refund_worksheet(credit: Money, sources: Sequence[CreditSource], amount: Money) -> Worksheet:
+    """From the credit before a refund, through where that came from, to what is left of it."""
+    left = credit - amount
+    return [
+        step("Credit before", "on your account, paid or credited but not needed", credit),
+        *(step(source.label, source.text, -source.amount) for source in sources),
+        step("Credit that stays", "pays your next invoice by itself" if left else "nothing is left", left),
+    ]
 
 
 class SuspenseStatus(StrEnum):
@@ -94,6 +143,8 @@ SUSPENSE_WORDS = {
     SuspenseStatus.RETURNED: Words("neu", "Returned", "Sent back"),
 }
 
+AUTOPAY_NOTICE_DAYS = 3
+"""How many days before the due day the payer is told that autopay will charge an invoice."""
 AUTOPAY_DAYS = (0, 3, 7, 14)
 """On which days after the due day autopay tries to charge an invoice; after the last it is switched off."""
 

@@ -16,7 +16,7 @@ class Payment(Base):
     """A payment on a billing account.
 
     `token` is our unguessable name for it at the gateway; `checkout_id` and `charge_id` are the gateway's own names for
-    its page and for the charge, once we know them.
+    its page and for the charge, once we know them. `cash_holder_id` is who took cash, and owes it until it is remitted.
     """
 
     __tablename__ = "payments"
@@ -48,6 +48,7 @@ class Payment(Base):
     asked_at: Mapped[datetime | None]
     clearing_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("clearings.id"), index=True)
     recorded_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    cash_holder_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 

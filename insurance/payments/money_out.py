@@ -1,8 +1,10 @@
 """Money that goes out: refunds of credit, and what every order does to the payment or claim that it is for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
+
+from sqlalchemy import Row
 
 from ..billing import queries as billing
 from ..billing.domain import DisbursementKind
@@ -10,6 +12,7 @@ from ..billing.models import BillingAccount, Disbursement
 from ..billing.services import disbursements
 from ..claims import services as claims
 from ..core import clock
+from ..core.dates import in_words
 from ..core.db import add, lock, transactional
 from ..core.errors import Conflict, RuleBroken
 from ..core.idempotency import once
@@ -18,7 +21,7 @@ from ..core.permissions import SYSTEM, Actor, check_may
 from ..ledger import services as ledger
 from ..ledger.domain import Account, Event
 from . import queries
-from .domain import PAYMENT_LIFECYCLE, PaymentStatus
+from .domain import METHOD_WORDS, PAYMENT_LIFECYCLE, CreditSource, once_paid_back, refund_worksheet
 from .models import Payment, RefundPart
 
 
@@ -44,19 +47,24 @@ def request_refund(
 
 
 def order_refund(
-    account: BillingAccount, amount: Money, payments: Sequence[Payment], *, actor: Actor, **facts: Any
+    account: BillingAccount, amount: Money, payments: Iterable[Row], *, actor: Actor, **facts: Any
 ) -> Disbursement:
-    """Order credit of a locked account to be paid back, taken from payments in their order as far as they have any."""
+    """Order credit of a locked account to be paid back, taken from payments in their order as far as they have any.
+
+    Each payment comes with the number of its receipt.
+    """
+    parts, others = _sources(account, amount, payments)
     order = disbursements.request(
         kind=DisbursementKind.REFUND,
         customer_id=account.customer_id,
         account_id=account.id,
         reason=f"Refund {account.policy_number}",
         amount=amount,
+        worksheet=refund_worksheet(account.credit, [*parts, *others], amount),
         actor=actor,
         **facts,
     )
-    _take_from(payments, order)
+    _take_from_payments(order, parts)
     account.credit_minor -= amount.minor
     ledger.post(
         Event.REFUND_ORDERED,
@@ -69,18 +77,34 @@ def order_refund(
     return order
 
 
-def _take_from(payments: Sequence[Payment], order: Disbursement) -> None:
-    wanted = order.amount
-    for payment in payments:
+def _sources(
+    account: BillingAccount, wanted: Money, payments: Iterable[Row]
+) -> tuple[list[CreditSource], list[CreditSource]]:
+    """Which payments an amount of credit is taken from, and what of it no payment brought."""
+    parts = []
+    for payment, receipt in payments:
         part = min(wanted, lock(Payment, payment.id).left)
         if part:
-            payment.refunded_minor += part.minor
-            add(
-                RefundPart(
-                    disbursement_id=order.id, payment_id=payment.id, amount_minor=part.minor, currency=part.currency
-                )
-            )
+            why = f"{METHOD_WORDS[payment.method]} of {in_words(payment.paid_on)}: {payment.amount.in_words} received"
+            parts.append(CreditSource(f"Receipt {receipt}", f"{why}, not used for an invoice", part, payment.id))
         wanted -= part
+    if not wanted:
+        return parts, []
+    notes = ", ".join(f"{number} ({reason})" for number, reason in queries.credit_notes_to_account(account.id))
+    return parts, [CreditSource("Credit notes", notes, wanted)]
+
+
+def _take_from_payments(order: Disbursement, parts: Iterable[CreditSource]) -> None:
+    for part in parts:
+        lock(Payment, part.payment_id).refunded_minor += part.amount.minor
+        add(
+            RefundPart(
+                disbursement_id=order.id,
+                payment_id=part.payment_id,
+                amount_minor=part.amount.minor,
+                currency=part.amount.currency,
+            )
+        )
 
 
 @transactional
@@ -106,8 +130,7 @@ def send(*, id: int, reference: str, on: date, batch_number: str = "", actor: Ac
     order = disbursements.send(id=id, **sent)
     for payment, _ in queries.refunded_by(order.id):
         payment = lock(Payment, payment.id)
-        whole = queries.sent_back(payment) == payment.amount
-        to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
+        to = once_paid_back(payment.amount, queries.paid_back(payment))
         payment.status = PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
     return order
 

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, false, func, select
+from sqlalchemy import ColumnElement, Row, Select, exists, false, func, select, true
 
+from ..accounts.models import User
 from ..billing.domain import DisbursementStatus
-from ..billing.models import OPEN, BillingAccount, Disbursement, Invoice
+from ..billing.models import OPEN, OPEN_MINOR, BillingAccount, CreditNote, CreditNotePart, Disbursement, Invoice
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import AUTOPAY_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
+from .domain import AUTOPAY_DAYS, AUTOPAY_NOTICE_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
 from .models import (
     Allocation,
     Autopay,
@@ -26,6 +27,8 @@ from .models import (
     RefundPart,
     SuspenseItem,
 )
+
+NOT_SENT = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
 
 
 def _in_sight(actor: Actor, *columns: Any) -> Select:
@@ -81,15 +84,18 @@ def get_payment(id: int, actor: Actor) -> tuple[Payment, BillingAccount, Receipt
 
 
 def allocations(payment_id: int) -> list[Row]:
-    """What a payment has paid: invoice and amount."""
+    """What a payment has paid: invoice and amount, and what is open on the invoice now."""
     return list(
         db.session.execute(
-            select(Invoice.id, Invoice.number, Allocation.amount_minor, Allocation.currency, Allocation.allocated_on)
+            select(
+                Invoice.id, Invoice.number, Allocation.amount_minor, Allocation.currency, Allocation.allocated_on,
+                OPEN_MINOR.label("open_minor"),
+            )
             .join(Invoice, Invoice.id == Allocation.invoice_id)
             .where(Allocation.payment_id == payment_id)
             .order_by(Allocation.id)
         )
-    )
+    )  # fmt: skip
 
 
 def payments_on(invoice_id: int) -> list[Row]:
@@ -178,17 +184,32 @@ def paid_by(payment: Payment, *, newest_first: bool = False) -> list[tuple[int, 
     return [(invoice_id, Money(int(minor), payment.currency)) for invoice_id, minor in rows]
 
 
-def with_credit(account_id: int) -> Sequence[Payment]:
-    """The payments of an account with money left that can be paid back, the newest first."""
-    return db.session.scalars(
-        select(Payment)
-        .where(
-            Payment.account_id == account_id,
-            Payment.status.in_((PaymentStatus.PROCESSED, PaymentStatus.PARTLY_REFUNDED)),
-            Payment.allocated_minor + Payment.refunded_minor < Payment.amount_minor,
+def with_credit(account_id: int) -> list[Row]:
+    """The payments of an account with money left that can be paid back, the newest first, with their receipts."""
+    return list(
+        db.session.execute(
+            select(Payment, Receipt.number)
+            .join(Receipt, Receipt.payment_id == Payment.id)
+            .where(
+                Payment.account_id == account_id,
+                Payment.status.in_(LIVE),
+                Payment.allocated_minor + Payment.refunded_minor < Payment.amount_minor,
+            )
+            .order_by(Payment.id.desc())
         )
-        .order_by(Payment.id.desc())
-    ).all()
+    )
+
+
+def credit_notes_to_account(account_id: int) -> list[Row]:
+    """The credit notes that added to the credit of an account: number and reason."""
+    return list(
+        db.session.execute(
+            select(CreditNote.number, CreditNote.reason)
+            .join(CreditNotePart, CreditNotePart.credit_note_id == CreditNote.id)
+            .where(CreditNote.account_id == account_id, CreditNotePart.invoice_id.is_(None))
+            .order_by(CreditNote.id)
+        )
+    )
 
 
 def refunded_by(disbursement_id: int) -> list[Row]:
@@ -220,11 +241,10 @@ def card_refunds(asked_before: datetime, limit: int) -> list[Row]:
 
 def refunds_not_sent(payment_id: int) -> Sequence[int]:
     """The orders that are to pay back a part of a payment and have not been sent."""
-    waiting = (DisbursementStatus.REQUESTED, DisbursementStatus.APPROVED)
     return db.session.scalars(
         select(Disbursement.id)
         .join(RefundPart, RefundPart.disbursement_id == Disbursement.id)
-        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(waiting))
+        .where(RefundPart.payment_id == payment_id, Disbursement.status.in_(NOT_SENT))
         .order_by(Disbursement.id)
     ).all()
 
@@ -240,15 +260,14 @@ def refunded_by_orders(payment: Payment) -> Money:
     return Money(int(total or 0), payment.currency)
 
 
-def sent_back(payment: Payment) -> Money:
-    """What has been paid back of a payment: all that is taken out of it, without orders that were not sent yet."""
-    waiting = db.session.scalar(
+def paid_back(payment: Payment) -> Money:
+    """What has gone back of a payment, by the gateway and by orders of ours; those not sent yet have paid nothing."""
+    not_sent = db.session.scalar(
         select(func.sum(RefundPart.amount_minor))
         .join(Disbursement, Disbursement.id == RefundPart.disbursement_id)
-        .where(RefundPart.payment_id == payment.id, Disbursement.sent_on.is_(None))
-        .where(Disbursement.status != DisbursementStatus.CANCELLED)
+        .where(RefundPart.payment_id == payment.id, Disbursement.status.in_(NOT_SENT))
     )
-    return Money(payment.refunded_minor - int(waiting or 0), payment.currency)
+    return Money(payment.refunded_minor - int(not_sent or 0), payment.currency)
 
 
 def refunds_of(payment_ids: Sequence[int]) -> list[Row]:
@@ -338,8 +357,16 @@ def event_rows(*, status: str = "") -> Select:
 # Money on its way to the bank
 
 
-def lying_in(method: PaymentMethod) -> list[Row]:
-    """The payments of a method whose money is here but not in the bank yet, the oldest first."""
+ANYBODY = -1
+"""Stands for whoever holds money: any agent, or nobody in particular."""
+
+
+def lying_in(method: PaymentMethod, holder_id: int | None = ANYBODY) -> list[Row]:
+    """The payments of a method whose money is here but not in the bank yet, the oldest first.
+
+    Of cash, those that one person took; None stands for cash of which nobody noted who took it.
+    """
+    held = true() if holder_id == ANYBODY else Payment.cash_holder_id.is_not_distinct_from(holder_id)
     return list(
         db.session.execute(
             select(
@@ -348,22 +375,75 @@ def lying_in(method: PaymentMethod) -> list[Row]:
                 Payment.amount_minor,
                 Payment.currency,
                 Payment.reference,
+                Payment.cash_holder_id,
                 Receipt.number,
                 BillingAccount.holder_name,
             )
             .join(BillingAccount, BillingAccount.id == Payment.account_id)
             .join(Receipt, Receipt.payment_id == Payment.id)
-            .where(Payment.method == method, Payment.clearing_id.is_(None))
-            .where(Payment.status.in_((*LIVE, PaymentStatus.REFUNDED)))
+            .where(_lies(method), held)
             .order_by(Payment.paid_on, Payment.id)
             .limit(500)
         )
     )
 
 
-def clearings(limit: int = 20) -> Sequence[Clearing]:
-    """What was moved to the bank last."""
-    return db.session.scalars(select(Clearing).order_by(Clearing.id.desc()).limit(limit)).all()
+def _lies(method: PaymentMethod) -> ColumnElement[bool]:
+    there = Payment.status.in_((*LIVE, PaymentStatus.REFUNDED))
+    return (Payment.method == method) & Payment.clearing_id.is_(None) & there
+
+
+def cash_held() -> list[Row]:
+    """Who holds how much cash, in each currency, and since when; the most first."""
+    amount = func.sum(Payment.amount_minor)
+    return list(
+        db.session.execute(
+            select(
+                Payment.cash_holder_id,
+                User.name,
+                Payment.currency,
+                func.count().label("count"),
+                amount.label("amount_minor"),
+                func.min(Payment.paid_on).label("since"),
+            )
+            .outerjoin(User, User.id == Payment.cash_holder_id)
+            .where(_lies(PaymentMethod.CASH))
+            .group_by(Payment.cash_holder_id, User.name, Payment.currency)
+            .order_by(amount.desc())
+        )
+    )
+
+
+def clearings(limit: int = 20, *, id: int | None = None, holder_id: int | None = None) -> list[Row]:
+    """What was moved to the bank last, or one such move, with whose cash it was if it was cash."""
+    of_cash = (
+        select(Payment.clearing_id, func.min(Payment.cash_holder_id).label("holder_id"))
+        .where(Payment.clearing_id.is_not(None))
+        .group_by(Payment.clearing_id)
+        .subquery()
+    )
+    statement = (
+        select(Clearing, User.name)
+        .outerjoin(of_cash, of_cash.c.clearing_id == Clearing.id)
+        .outerjoin(User, User.id == of_cash.c.holder_id)
+    )
+    if id is not None:
+        statement = statement.where(Clearing.id == id)
+    if holder_id is not None:
+        statement = statement.where(of_cash.c.holder_id == holder_id)
+    return list(db.session.execute(statement.order_by(Clearing.id.desc()).limit(limit)))
+
+
+def cleared_by(clearing_id: int) -> list[Row]:
+    """The payments whose money came to the bank with a move."""
+    return list(
+        db.session.execute(
+            select(Payment.id, Payment.paid_on, Payment.amount_minor, Payment.currency, Receipt.number)
+            .join(Receipt, Receipt.payment_id == Payment.id)
+            .where(Payment.clearing_id == clearing_id)
+            .order_by(Payment.id)
+        )
+    )
 
 
 # Suspense
@@ -453,6 +533,17 @@ def attempt_of(payment_id: int) -> AutopayAttempt | None:
 def attempts_on(invoice_id: int) -> int:
     """How often autopay has tried to charge an invoice."""
     return db.session.scalar(select(func.count()).where(AutopayAttempt.invoice_id == invoice_id)) or 0
+
+
+def to_announce(on: date) -> Sequence[int]:
+    """Invoices that autopay is to charge within some days after a day, and whose payers were not told yet."""
+    soon = Invoice.due_on.between(on + timedelta(days=1), on + timedelta(days=AUTOPAY_NOTICE_DAYS))
+    return db.session.scalars(
+        select(Invoice.id)
+        .join(Autopay, Autopay.account_id == Invoice.account_id)
+        .where(Autopay.active, Invoice.status.in_(OPEN), soon, Invoice.autopay_told_on.is_(None))
+        .order_by(Invoice.id)
+    ).all()
 
 
 def due_for_autopay(on: date) -> Sequence[tuple[int, int]]:

@@ -6,11 +6,14 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts import queries as accounts
 from ..billing import queries as billing
 from ..billing.models import BillingAccount, Invoice
 from ..core.errors import NotFound
 from ..core.money import Money
+from ..core.permissions import SYSTEM
 from ..customers import queries as customers
+from ..documents import queries as documents
 from ..web.arguments import find_id, get_id
 from ..web.guard import public, requires
 from ..web.pages import Choice, Col, ListPage
@@ -123,6 +126,7 @@ def record(payment_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[payment.status],
         method=METHOD_WORDS[payment.method],
         allocations=queries.allocations(payment.id),
+        worksheet=documents.get_document(receipt.document_id, current_user).data["worksheet"] if receipt else [],
         pays=queries.paid_by(payment) if payment.status in LIVE else [],
         allows=PAYMENT_LIFECYCLE.actions(payment.status),
         may_check=payment.status in WAITING and payment.token,
@@ -266,9 +270,48 @@ def use_credit(invoice_id: int) -> ResponseReturnValue:
 @bp.get("/payments/clearing")
 @requires("payment:clear")
 def clearing_list() -> ResponseReturnValue:
-    """What lies in cheques, with agents and at the gateway, and what came to the bank last."""
-    lying = [(method, METHOD_WORDS[method], queries.lying_in(method)) for method in clearing.SOURCES]
-    return render_template("payments/clearing.html", lying=lying, clearings=queries.clearings())
+    """What lies in cheques, with which agent and at the gateway, and what came to the bank last."""
+    lying = [
+        (method, METHOD_WORDS[method], queries.lying_in(method))
+        for method in clearing.SOURCES
+        if method is not PaymentMethod.CASH
+    ]
+    return render_template(
+        "payments/clearing.html", lying=lying, cash=queries.cash_held(), clearings=queries.clearings()
+    )
+
+
+@bp.get("/payments/clearings/<int:clearing_id>")
+@requires("payment:clear")
+def clearing_record(clearing_id: int) -> ResponseReturnValue:
+    """One move to the bank, with the payments whose money it was."""
+    found = queries.clearings(id=clearing_id)
+    if not found:
+        raise NotFound("We cannot find that.")
+    [(moved, holder)] = found
+    return render_template(
+        "payments/cleared.html",
+        moved=moved,
+        holder=holder,
+        payments=queries.cleared_by(clearing_id),
+        by=accounts.get_user(moved.cleared_by_id).name if moved.cleared_by_id else SYSTEM.name,
+    )
+
+
+@bp.get("/payments/cash")
+@requires("payment:record")
+def own_cash() -> ResponseReturnValue:
+    """The cash that the reader took and has not remitted, and what they have."""
+    rows = queries.lying_in(PaymentMethod.CASH, current_user.id)
+    return render_template(
+        "payments/cash.html",
+        rows=rows,
+        owed={
+            currency: Money(sum(row.amount_minor for row in rows if row.currency == currency), currency)
+            for currency in sorted({row.currency for row in rows})
+        },
+        remitted=queries.clearings(holder_id=current_user.id),
+    )
 
 
 @bp.get("/payments/clearing/<method>")
@@ -279,7 +322,8 @@ def clear(method: str) -> ResponseReturnValue:
     chosen = next((source for source in clearing.SOURCES if source == method), None)
     if chosen is None:
         raise NotFound("No money waits there.")
-    rows = queries.lying_in(chosen)
+    holder_id = find_id("agent") if chosen is PaymentMethod.CASH else queries.ANYBODY
+    rows = queries.lying_in(chosen, holder_id)
     form = forms.ClearForm()
     if form.validate_on_submit():
         with form.refusals():
@@ -300,6 +344,7 @@ def clear(method: str) -> ResponseReturnValue:
         words=METHOD_WORDS[chosen],
         rows=rows,
         chosen=request.form.getlist("payment"),
+        holder=accounts.get_user(holder_id).name if holder_id and holder_id != queries.ANYBODY else "",
         taken_back=clearing.taken_back(chosen, form.charge.currency),
     )
 

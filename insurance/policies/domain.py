@@ -11,6 +11,7 @@ from ..core.errors import RuleBroken
 from ..core.lifecycle import Lifecycle
 from ..core.money import Exact, Money
 from ..core.words import Words
+from ..core.worksheet import step
 
 
 class PolicyStatus(StrEnum):
@@ -242,20 +243,20 @@ def cancellation(
     back = premium.times(_share_given_back(days, term, method, table))
     earned = premium - back
     steps = [
-        _step("Premium of the term", f"{in_words(start)}, {term} days", premium),
-        _step("Goes back", f"{METHOD_WORDS[method]}; {days} of {term} days in force", -back),
+        step("Premium of the term", f"{in_words(start)}, {term} days", premium),
+        step("Goes back", f"{METHOD_WORDS[method]}; {days} of {term} days in force", -back),
     ]
     if minimum and method is not CancellationMethod.FLAT and minimum.of(premium) > earned:
         earned = minimum.of(premium)
-        steps.append(_step("Minimum earned premium", "the least that is kept", earned))
-    steps.append(_step("Premium earned", "", earned))
+        steps.append(step("Minimum earned premium", "the least that is kept", earned))
+    steps.append(step("Premium earned", "", earned))
     kept = nothing if method is CancellationMethod.FLAT else fees
     if fees:
-        steps.append(_step("Fees", "stay" if kept else "go back too", kept))
+        steps.append(step("Fees", "stay" if kept else "go back too", kept))
     owed = earned + kept
-    steps.append(_step("Paid so far", "", paid))
+    steps.append(step("Paid so far", "", paid))
     refund, due = max(paid - owed, nothing), max(owed - paid, nothing)
-    steps.append(_step("Still to pay", "", due) if due else _step("To be paid back", "", refund))
+    steps.append(step("Still to pay", "", due) if due else step("To be paid back", "", refund))
     return Cancellation(earned, kept, refund, due, tuple(steps))
 
 
@@ -273,7 +274,3 @@ def _share_given_back(days: int, term: int, method: CancellationMethod, table: S
         if first <= days <= last:
             return 1 - Fraction(percent) / 100
     raise RuleBroken(f"The short-rate table has no row for {days} days in force.", field="effective_on")
-
-
-def _step(label: str, text: str, amount: Money) -> dict[str, str]:
-    return {"label": label, "text": text, "amount": amount.in_words}

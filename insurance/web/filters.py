@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask, current_app, url_for
 from markupsafe import Markup
 
-from ..core import clock
+from ..core import clock, formats
 from ..core.dates import in_words, last_day
 from ..core.money import Money
 
@@ -29,6 +29,7 @@ def register(app: Flask) -> None:
         bootstrap_css=bootstrap_css,
         plural=plural,
         capped=capped,
+        number=formats.number,
         today=clock.today,
         money_of=Money,
         last_day=last_day,
@@ -66,12 +67,12 @@ def _local(when: dt.date) -> dt.date:
 
 def plural(count: int | None, one: str, many: str) -> str:
     """1 policy, 1,204 policies."""
-    return MISSING if count is None else f"{count:,} {one if count == 1 else many}"
+    return MISSING if count is None else f"{formats.number(count)} {one if count == 1 else many}"
 
 
 def capped(count: int, most: int = 1000) -> str:
     """1,204 as counted, or "1,000+" where counting stopped."""
-    return f"{most:,}+" if count > most else f"{count:,}"
+    return f"{formats.number(most)}+" if count > most else formats.number(count)
 
 
 @cache

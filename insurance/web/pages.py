@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, tuple_
 
-from ..core import clock
+from ..core import clock, formats
 from ..core.dates import parse_date
 from ..core.db import db
 from ..core.errors import Refusal
@@ -302,7 +302,9 @@ class ListPage:
         """How many there are, counted no further than is cheap."""
         some = statement.with_only_columns(self.key, maintain_column_froms=True).order_by(None).limit(COUNTED + 1)
         count = db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
-        return f"{COUNTED:,}+ {self.many}" if count > COUNTED else filters.plural(count, self.one, self.many)
+        return (
+            f"{formats.number(COUNTED)}+ {self.many}" if count > COUNTED else filters.plural(count, self.one, self.many)
+        )
 
     def _heading(self, column: Col) -> Column:
         """A heading whose link sorts by it, or the other way round if it is sorted by already."""

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from insurance.books.queries import ABOUT
 from insurance.claims import services as claims
 from insurance.core import clock
 from insurance.core.db import db, transaction
@@ -15,9 +16,11 @@ from insurance.core.money import Money
 from insurance.ledger import queries, services
 from insurance.ledger.domain import COMPANY, Account, Event
 from insurance.ledger.models import Transfer
+from insurance.payments import money_out
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
-from insurance.payments.models import Receipt
+from insurance.payments.models import Payment, Receipt
+from insurance.payments.services import clearing, suspense
 from insurance.policies.models import Policy
 from tests import factories
 
@@ -125,6 +128,32 @@ def test_each_posting_leads_to_its_record_and_document(policy: Policy, admin: Fl
         f"/claims/{draft.id}",
     ):
         assert f'href="{path}"' in shown, path
+
+
+def test_money_that_moves_about_leads_to_its_record_too(policy: Policy, admin: FlaskClient) -> None:
+    """Refunds, moves to the bank and money in suspense: what is paid out has its advice as document."""
+    payer = factories.user("admin", authority_minor=10_000_00)
+    for amount, method in ((2000_00, PaymentMethod.CHEQUE), (50_00, PaymentMethod.CASH)):
+        payments.record(account_id=policy.account_id, amount=Money(amount, "USD"), method=method, actor=payer)
+    cash = db.session.query(Payment).filter_by(method=PaymentMethod.CASH).one()
+    facts: dict[str, Any] = {"charge": Money(0, "USD"), "reference": "R", "actor": payer}
+    moved = clearing.clear(method=PaymentMethod.CASH, payment_ids=[cash.id], **facts)
+    facts = {"payee_name": "Ana", "account_number": "12345678", "actor": payer}
+    order = money_out.request_refund(account_id=policy.account_id, amount=Money(80_00, "USD"), **facts)
+    facts = {"received_on": clock.today(), "reference": "?", "payer": "?", "actor": payer}
+    item = suspense.record(amount=Money(5_00, "USD"), **facts)
+    shown = page(admin, "/admin/ledger/journal")
+    for path in (
+        f"/admin/disbursements/{order.id}",
+        f"/payouts/{order.id}.pdf",
+        f"/payments/clearings/{moved.id}",
+        f"/payments/suspense/{item.id}",
+    ):
+        assert f'href="{path}"' in shown, path
+        assert admin.get(path).status_code == 200, path
+    unlinked = set(Event) - {event for events in ABOUT.values() for event in events}
+    not_posted_yet = {Event.UNEARNED, Event.COMMISSION, Event.COMMISSION_CLAWBACK, Event.COMMISSION_PAID}
+    assert unlinked == not_posted_yet
 
 
 def test_the_journal_is_filtered_by_event_and_days_and_turns_pages(policy: Policy, admin: FlaskClient) -> None:

@@ -290,3 +290,14 @@ def test_an_invoice_in_another_currency_is_refused():
 def test_overdue_is_what_is_still_open_after_its_due_day(status):
     assert not is_overdue(status, START, START)
     assert is_overdue(status, START, START + timedelta(days=1)) == (status in ("issued", "part_paid"))
+
+
+def test_a_fee_says_which_terms_it_comes_from() -> None:
+    start, end = date(2026, 1, 1), date(2027, 1, 1)
+    terms = PlanTerms(instalment_fee=usd(1_50))
+    first, *_, last = schedule(PaymentPlan.QUARTERLY, usd(400_00), usd(0), usd(10_00), start, end, start, terms)
+    each = "$1.50 for each instalment of the plan “Every three months”: $1.50 × 4 = $6.00 for the term"
+    assert (first.fee, first.fee_basis) == (usd(11_50), f"$10.00 charged once for the term; {each}")
+    assert (last.fee, last.fee_basis) == (usd(1_50), each)
+    [only] = schedule(PaymentPlan.ANNUAL, usd(400_00), usd(0), usd(0), start, end, start)
+    assert only.fee_basis == ""

@@ -180,6 +180,7 @@ def order(amount: str, maker: Actor, *, currency: str = "USD") -> Disbursement:
             customer_id=factories.customer().id,
             payee_name="Zoë",
             reason="Claim CLM-1",
+            worksheet=[],
             amount=Money.parse(amount, currency),
             actor=maker,
         )

@@ -58,10 +58,21 @@ NOTICE = COMMON | {
     "ends_on": "15 Jul 2026",
     "pay_url": "https://insurance.example/portal/pay/1",
 }
-DATA = {"invoice": INVOICE, "receipt": RECEIPT, "credit_note": CREDIT_NOTE, "notice": NOTICE}
+PAYOUT = COMMON | {
+    "kind": "Refund",
+    "reason": "Refund POL-2026-000042",
+    "amount": "80.00 USD",
+    "payee": "Zoë Łukasiewicz-O’Brien",
+    "account": "•••• 3000",
+    "reference": "",
+    "status": "On its way to you",
+    "sent_on": "",
+}
+DATA = {"invoice": INVOICE, "receipt": RECEIPT, "credit_note": CREDIT_NOTE, "notice": NOTICE, "payout": PAYOUT}
+KINDS = [*DocumentKind, "payout"]
 
 
-@pytest.mark.parametrize("kind", list(DocumentKind))
+@pytest.mark.parametrize("kind", KINDS)
 def test_same_bytes_in_this_process_and_in_another(kind: str) -> None:
     mine = pdf.render(kind, DATA[kind], issued_on=DAY)
     assert mine == pdf.render(kind, DATA[kind], issued_on=DAY)
@@ -73,9 +84,22 @@ def test_same_bytes_in_this_process_and_in_another(kind: str) -> None:
     assert other.stdout.strip() == hashlib.sha256(mine).hexdigest()
 
 
-@pytest.mark.parametrize("kind", list(DocumentKind))
+@pytest.mark.parametrize("kind", KINDS)
 def test_accessible(kind: str) -> None:
     assert b"pdfuaid" in pdf.render(kind, DATA[kind], issued_on=DAY)
+
+
+@pytest.mark.parametrize("name", ["王小明", "山田 花子", "김민수", "สมชาย ใจดี", "محمد علي", "अनिता शर्मा"])
+def test_names_in_other_writing_are_printed_on_every_machine(name: str) -> None:
+    """PDF/A refuses a character that no font has, so the promise says that each was drawn."""
+    data = INVOICE | {"customer": {"name": name, "address": name, "number": ""}}
+    assert b"pdfuaid" in pdf.render("invoice", data, issued_on=DAY)
+
+
+def test_the_fonts_for_other_writing_change_nothing_in_ours() -> None:
+    """What was issued before they came prints the same bytes."""
+    printed = hashlib.sha256(pdf.render("receipt", RECEIPT, issued_on=DAY)).hexdigest()
+    assert printed == "a638f80f552fc936712d7842ddda4db11c143c0b9eee35eff26e715b4b9a9202"
 
 
 @pytest.mark.parametrize("name", ["王小明", "ไทย 😀", '#panic("x") $x$ *a* \\ // /* <a> @b', "", "\u202eevil"])

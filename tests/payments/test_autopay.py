@@ -1,7 +1,7 @@
 """Autopay: charges what is due once for each invoice and try, tells what failed, and stops after the last try."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -78,6 +78,28 @@ def test_the_nightly_run_charges_a_year_by_itself(app, person, invoice) -> None:
     assert db.session.query(AutopayAttempt).count() == db.session.query(Invoice).count() == 12
     assert {one.status.value for one in db.session.query(Invoice)} == {"paid"}
     check_books()
+
+
+def test_who_pays_by_autopay_is_told_once_some_days_before(app, person, invoice) -> None:
+    switch_on(invoice, person)
+    autopay.charge_due(on=TODAY)
+    with clock.at(TODAY + timedelta(days=20)):
+        jobs.run_nightly(clock.today(), lambda line: None)  # issues the next invoice, due on 1 Jul
+    due = date(2026, 7, 1)
+    assert [autopay.announce(on=due - timedelta(days=days)) for days in (4, 3, 3, 1, 0)] == [0, 1, 0, 0, 0]
+    [mail] = mails("autopay_soon")
+    assert (mail["amount"], mail["charge_on"], mail["method"]) == ("$200.00", "1 Jul 2026", "Test card")
+    assert mail["stop_url"].endswith(f"/portal/autopay/{invoice.account_id}")
+
+
+def test_nobody_is_told_of_a_charge_that_will_not_be_made(app, person, invoice) -> None:
+    switch_on(invoice, person)
+    autopay.switch_off(account_id=invoice.account_id, actor=person)
+    assert autopay.announce(on=TODAY - timedelta(days=1)) == 0
+    switch_on(invoice, person)
+    assert autopay.announce(on=TODAY) == 0  # it is charged today
+    together(app, [lambda: autopay.announce(on=TODAY - timedelta(days=1))] * 4)
+    assert len(mails("autopay_soon")) == 1
 
 
 def test_a_declined_card_is_tried_on_its_days_and_then_autopay_is_off(app, person, invoice) -> None:

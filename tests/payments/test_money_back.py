@@ -9,7 +9,7 @@ from insurance.billing.models import BillingAccount, Invoice
 from insurance.billing.services import credit
 from insurance.billing.services import invoices as billing_services
 from insurance.core import clock
-from insurance.core.db import db
+from insurance.core.db import db, transaction
 from insurance.core.errors import Conflict, IllegalTransition, NotAllowed, NotFound, RuleBroken, Stale
 from insurance.core.money import Money
 from insurance.core.outbox import Mail
@@ -283,6 +283,29 @@ def test_cheques_clear_once(account_id) -> None:
     with pytest.raises(RuleBroken):
         clear(PaymentMethod.CASH, payments)
     check_books()
+
+
+def test_each_agent_owes_the_cash_they_took_until_they_remit_it(account_id) -> None:
+    one, other = factories.user(Role.AGENT, wide_sight=True), factories.user(Role.AGENT, wide_sight=True)
+    of_one = [pay(account_id, amount, PaymentMethod.CASH, actor=one) for amount in ("20.00", "5.00")]
+    of_other = pay(account_id, "30.00", PaymentMethod.CASH, actor=other)
+    assert [(row.cash_holder_id, int(row.amount_minor)) for row in queries.cash_held()] == [
+        (other.id, 30_00), (one.id, 25_00),
+    ]  # fmt: skip
+    with pytest.raises(RuleBroken, match="each agent remits by itself"):
+        clear(PaymentMethod.CASH, [*of_one, of_other])
+    clear(PaymentMethod.CASH, of_one[:1])
+    assert {who: ledger.balance(Account.AGENT_CASH, who.id) for who in (one, other)} == {
+        one: usd("5.00"), other: usd("30.00"),
+    }  # fmt: skip
+    assert [holder for _, holder in queries.clearings(holder_id=one.id)] == [one.name]
+    check_books()
+    with transaction():
+        db.session.get_one(Payment, of_other.id).cash_holder_id = one.id
+    assert [text for result in verify.run() for text in result.violations] == [
+        f"cash with agent {one.id}: ledger 500, records 3500",
+        f"cash with agent {other.id}: ledger 3000, records 0",
+    ]
 
 
 def test_what_the_gateway_took_back_and_kept_does_not_arrive(account_id, invoices, person) -> None:

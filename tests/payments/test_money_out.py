@@ -81,6 +81,12 @@ def test_a_refund_takes_credit_from_the_newest_payments_and_is_sent_and_settled(
     assert (order.status, order.account_number) == (DisbursementStatus.APPROVED, IBAN)
     assert credit(account_id) == 70_00
     assert statuses(account_id) == [("processed", 30_00), ("processed", 50_00)]
+    assert [(step["label"][:7], step["amount"]) for step in order.worksheet] == [
+        ("Credit ", "$150.00"),
+        ("Receipt", "−$50.00"),
+        ("Receipt", "−$30.00"),
+        ("Credit ", "$70.00"),
+    ]
     check_books()
     money_out.send(id=order.id, reference="B-1", on=TODAY, actor=admin)
     assert statuses(account_id) == [("partly_refunded", 30_00), ("refunded", 50_00)]
@@ -274,3 +280,82 @@ def test_the_whole_account_number_needs_a_sign_in_of_the_last_ten_minutes(app):
     assert browser.get(path).status_code == 303
     assert browser.post(answer.location, data={"password": password, "next": path}).location == path
     assert IBAN in browser.get(path).text
+
+
+# A refund by the bank and one by the gateway, of the same payment
+
+
+@pytest.fixture
+def paid_by_card(app) -> Payment:
+    """An invoice of 2,400 paid twice: by card, and the card's 2,400 are credit since another payment came."""
+    person = factories.user(Role.CUSTOMER)
+    policy = factories.bound_policy(customer=factories.customer(user=person))
+    invoice = factories.first_invoice(policy)
+    pending = payments.start_card(invoice_id=invoice.id, actor=person)
+    pay(policy.account_id, "2400.00")
+    assert pending.token
+    return payments.finish_card(token=pending.token, accepted=True)
+
+
+def by_gateway(payment: Payment, total: str) -> None:
+    payments.refund_at_gateway(payment_id=payment.id, total=usd(total))
+
+
+def by_bank(payment: Payment, amount: str, admin) -> Disbursement:
+    order = refund(payment.account_id, amount, admin)
+    if order.status is DisbursementStatus.REQUESTED:
+        disbursements.approve(id=order.id, actor=factories.user(Role.ADMIN))
+    return order
+
+
+def send(order: Disbursement, admin) -> None:
+    money_out.send(id=order.id, reference="T-9", on=TODAY, actor=admin)
+
+
+def test_the_bank_and_the_gateway_together_pay_a_payment_back_whole(admin, paid_by_card):
+    by_gateway(paid_by_card, "1400.00")
+    order = by_bank(paid_by_card, "1000.00", admin)
+    assert status_of(paid_by_card) == (PaymentStatus.PARTLY_REFUNDED, 2400_00)
+    send(order, admin)
+    assert status_of(paid_by_card) == (PaymentStatus.REFUNDED, 2400_00)
+    check_books()
+
+
+def test_a_payment_is_not_refunded_before_the_bank_has_sent_its_part(admin, paid_by_card):
+    order = by_bank(paid_by_card, "1000.00", admin)
+    by_gateway(paid_by_card, "1400.00")
+    assert status_of(paid_by_card) == (PaymentStatus.PARTLY_REFUNDED, 2400_00)
+    send(order, admin)
+    assert status_of(paid_by_card) == (PaymentStatus.REFUNDED, 2400_00)
+    check_books()
+
+
+def test_an_order_called_off_after_the_gateway_refunded_gives_its_credit_back(admin, paid_by_card):
+    order = by_bank(paid_by_card, "1000.00", admin)
+    by_gateway(paid_by_card, "1400.00")
+    money_out.cancel(id=order.id, reason="Not wanted", actor=admin)
+    assert status_of(paid_by_card) == (PaymentStatus.PARTLY_REFUNDED, 1400_00)
+    assert db.session.get_one(Payment, paid_by_card.id).left == usd("1000.00")
+    check_books()
+
+
+def test_what_the_gateway_pays_back_whole_is_not_sent_by_the_bank_as_well(admin, paid_by_card):
+    order = by_bank(paid_by_card, "1000.00", admin)
+    by_gateway(paid_by_card, "2400.00")
+    assert db.session.get_one(Disbursement, order.id).status is DisbursementStatus.CANCELLED
+    assert status_of(paid_by_card) == (PaymentStatus.REFUNDED, 2400_00)
+    check_books()
+
+
+def test_a_payment_refunded_whole_while_it_was_disputed_is_refunded_when_the_dispute_is_won(admin, paid_by_card):
+    payments.charge_back(payment_id=paid_by_card.id, version=None, reason="Dispute", actor=admin)
+    by_gateway(paid_by_card, "2400.00")
+    payments.win(payment_id=paid_by_card.id, version=None, reason="Won", actor=admin)
+    assert status_of(paid_by_card) == (PaymentStatus.REFUNDED, 2400_00)
+    check_books()
+
+
+def status_of(payment: Payment) -> tuple[PaymentStatus, int]:
+    db.session.rollback()
+    payment = db.session.get_one(Payment, payment.id)
+    return payment.status, payment.refunded_minor

@@ -6,10 +6,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from insurance.billing.domain import InvoiceStatus, PaymentPlan
-from insurance.billing.models import BillingAccount
+from insurance.billing.models import BillingAccount, Invoice
 from insurance.core.db import db
+from insurance.core.money import Money
 from insurance.core.permissions import Actor, Role
-from insurance.payments.models import Payment, Receipt
+from insurance.payments import money_out
+from insurance.payments import services as payments
+from insurance.payments.domain import PaymentMethod
+from insurance.payments.models import Clearing, Payment, Receipt
 from tests import factories
 
 pytestmark = pytest.mark.sqlite_only
@@ -222,8 +226,52 @@ def test_an_admin_finds_the_owner_of_money_and_clears_cash_to_the_bank(app, agen
     assert "Receipt RCT" in admin.get(made).text
     assert send(admin, item, number=invoice.number).status_code == 409
     cash = recorded(agent, invoice, amount="20.00")
-    assert "1 payment, $20.00" in admin.get("/payments/clearing").text
-    assert send(admin, "/payments/clearing/cash", reference="R").status_code == 422
-    assert send(admin, "/payments/clearing/cash", reference="R", payment=str(cash.id)).status_code == 303
-    assert "$20.00" in admin.get("/payments/clearing").text
+    of_agent = f"/payments/clearing/cash?agent={agent.id}"
+    held = admin.get("/payments/clearing").text
+    assert agent.name in held
+    assert of_agent in held
+    own = factories.browser(agent)
+    assert "$20.00 to remit" in " ".join(own.get("/payments/cash").text.replace("</span>", "").split())
+    assert "You hold no cash" in admin.get("/payments/cash").text
+    assert send(admin, of_agent, reference="R").status_code == 422
+    assert send(admin, of_agent, reference="R", payment=str(cash.id)).status_code == 303
+    assert "Nobody holds cash" in admin.get("/payments/clearing").text
+    moved = admin.get(f"/payments/clearings/{db.session.query(Clearing).one().id}").text
+    assert f"From agent cash of {agent.name}" in moved
+    assert f"/payments/{cash.id}" in moved
+    assert admin.get("/payments/clearings/99").status_code == 404
+    remitted = own.get("/payments/cash").text
+    assert "You hold no cash" in remitted
+    assert "$20.00" in remitted
     assert admin.get("/payments/clearing/bank_transfer").status_code == 404
+
+
+@pytest.mark.sqlite_only
+def test_a_customer_sees_why_a_refund_is_what_it_is_and_nobody_elses(app) -> None:
+    person, admin = factories.user(Role.CUSTOMER), factories.user(Role.ADMIN, authority_minor=10_000_00)
+    account_id = factories.bound_policy(customer=factories.customer(user=person)).account_id
+    amount = Money.parse("2500.00", "USD")
+    payments.record(account_id=account_id, amount=amount, method=PaymentMethod.BANK_TRANSFER, actor=admin)
+    facts = {"payee_name": "Ana", "account_number": "12345678", "actor": admin}
+    order = money_out.request_refund(account_id=account_id, amount=Money.parse("60.00", "USD"), **facts)
+    own = factories.browser(person)
+    assert f"/portal/payouts/{order.id}" in own.get("/portal/payments").text
+    for shown in (
+        own.get(f"/portal/payouts/{order.id}").text,
+        factories.browser(admin).get(f"/admin/disbursements/{order.id}").text,
+    ):
+        assert "Why this amount?" in shown
+        assert "Credit before" in shown
+        assert "−$60.00" in shown
+    assert own.get(f"/payouts/{order.id}.pdf").data.startswith(b"%PDF")
+    other = factories.browser(factories.user(Role.CUSTOMER))
+    assert [other.get(path).status_code for path in (f"/portal/payouts/{order.id}", f"/payouts/{order.id}.pdf")] == [
+        404,
+        404,
+    ]
+    receipt = db.session.query(Receipt).one()
+    shown = own.get(f"/portal/payments/{receipt.payment_id}").text
+    assert "$2,400.00 open before, $0.00 after" in shown
+    assert "Left as credit" in shown
+    invoice = own.get(f"/portal/pay/{db.session.query(Invoice).one().id}").text
+    assert "Why this amount?" in invoice

@@ -78,6 +78,7 @@ OWNED = {
     "notice_id",
     "receipt_id",
     "account_id",
+    "payout_id",
 }
 """Ids of records that lie in somebody's sight, or not."""
 OWN = {"accounts.end_session", "accounts.revoke_key"}
@@ -112,6 +113,8 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "version_id": [world.version_id],
         "feedback_id": [world.feedback_id],
         "disbursement_id": [world.disbursement_id],
+        "payout_id": [world.disbursement_id],
+        "clearing_id": [world.clearing_id],
         "batch_id": [world.batch_id],
         "statement_id": [world.statement_id],
         "line_id": [world.line_id],

@@ -18,7 +18,7 @@ from ...core.money import CURRENCIES, Money
 from ...ledger import queries as ledger
 from ...ledger import services
 from ...ledger.domain import KINDS, Account, Event, month_end, to_close
-from ...operations import verify
+from ...operations import control_accounts
 from ...web.arguments import find_day
 from ...web.guard import requires
 from ...web.pages import Choice, Col, Day, ListPage
@@ -33,10 +33,18 @@ def _record(row: Row) -> str | None:
         return url_for("billing.record", invoice_id=row.invoice_id)
     if row.claim_id:
         return url_for("claims.record", claim_id=row.claim_id)
+    if row.disbursement_id:
+        return url_for("admin.disbursement", disbursement_id=row.disbursement_id)
+    if row.clearing_id:
+        return url_for("payments.clearing_record", clearing_id=row.clearing_id)
+    if row.suspense_id:
+        return url_for("payments.suspense_item", suspense_id=row.suspense_id)
     return url_for("policies.record", policy_id=row.policy_id) if row.policy_id else None
 
 
 def _document(row: Row) -> str | None:
+    if row.disbursement_id:
+        return url_for("payments.payout_pdf", payout_id=row.disbursement_id)
     return url_for("documents.pdf", document_id=row.document_id) if row.document_id else None
 
 
@@ -62,7 +70,7 @@ JOURNAL = ListPage(
         Col("Debit", lambda r: r.debit_account.label),
         Col("Credit", lambda r: r.credit_account.label),
         Col("Amount", lambda r: Money(r.amount_minor, r.currency), kind="money"),
-        Col("Document", lambda r: "PDF" if r.document_id else "", href=_document),
+        Col("Document", lambda r: "PDF" if _document(r) else "", href=_document),
     ],
 )
 
@@ -165,7 +173,7 @@ def close_month() -> ResponseReturnValue:
         due=due,
         balances=_by_currency(due) if due else {},
         kinds=KINDS,
-        differences=list(verify.control_accounts()) if due else [],
+        differences=list(control_accounts.differences(due)) if due else [],
     )
 
 

@@ -3,15 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ...accounts.sign_in import fresh
 from ...billing import queries as billing
 from ...billing.domain import Ladder, masked
-from ...core import numbering, settings
+from ...core import clock, formats, numbering, settings
 from ...core.errors import NotFound
+from ...core.money import Money
 from ...messages import queries as messages
 from ...messages import rendering as message_rendering
 from ...messages.domain import NOT_IN_SUBJECT, SAMPLES, check_text
@@ -28,6 +29,7 @@ def setting_list() -> ResponseReturnValue:
         letters=numbering.letters(),
         ladder=billing.ladder(),
         bank=settings.get("bank"),
+        locale=formats.LOCALES[formats.current()],
         account=masked(settings.get("bank").get("account_number", "")),
         mails=messages.TITLES,
         edited=_edited_mails(),
@@ -52,6 +54,34 @@ def edit_company() -> ResponseReturnValue:
             flash("Saved. Pages, mails and new documents name the company so from now on.", "ok")
             return redirect(url_for("admin.setting_list"), 303)
     return form.page("admin/setting_company.html")
+
+
+@bp.get("/settings/formats")
+@bp.post("/settings/formats")
+@requires("setting:edit")
+def edit_formats() -> ResponseReturnValue:
+    value, version = _setting("formats", services.FORMATS)
+    form = forms.FormatsForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_formats(version=form.version.data, locale=form.locale.data, actor=current_user)
+            flash("Saved. Amounts, numbers and days are written so from now on.", "ok")
+            return redirect(url_for("admin.setting_list"), 303)
+    return form.page("admin/setting_formats.html", examples=_examples())
+
+
+def _examples() -> list[tuple[str, str, str, str]]:
+    """Each locale with an amount and a day as it writes them."""
+    sample = Money(123456789, current_app.config["CURRENCY"])
+    return [
+        (
+            name,
+            formats.money(sample.decimal, sample.currency, sample.digits, locale),
+            formats.number(1234567, locale),
+            formats.day(clock.today(), locale),
+        )
+        for locale, name in formats.LOCALES.items()
+    ]
 
 
 @bp.get("/settings/bank")

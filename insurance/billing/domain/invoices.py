@@ -152,7 +152,10 @@ def split(
 
 @dataclass(frozen=True, slots=True)
 class Instalment:
-    """One part of a term's price: the cover of [period_start, period_end) that it pays for, and when."""
+    """One part of a term's price: the cover of [period_start, period_end) that it pays for, and when.
+
+    `fee_basis` says what the fee is made of.
+    """
 
     number: int
     due_on: date
@@ -162,6 +165,7 @@ class Instalment:
     premium: Money
     tax: Money
     fee: Money
+    fee_basis: str = ""
 
     @property
     def total(self) -> Money:
@@ -237,10 +241,22 @@ def schedule(
         bills_on = bound_on if first else max(bound_on, due_on - timedelta(days=BILLED_DAYS_AHEAD))
         period_end = starts[number] if number < len(starts) else end
         fee_part = (fee if number == 1 else nothing) + (terms.instalment_fee or nothing)
+        basis = _fee_basis(plan, fee if number == 1 else nothing, terms.instalment_fee or nothing, len(starts))
         instalments.append(
-            Instalment(number, due_on, bills_on, period_start, period_end, premium_part, tax_part, fee_part)
+            Instalment(number, due_on, bills_on, period_start, period_end, premium_part, tax_part, fee_part, basis)
         )
     return tuple(instalments)
+
+
+def _fee_basis(plan: PaymentPlan, once: Money, each: Money, count: int) -> str:
+    """What the fee of an instalment is made of: what is charged once, and what the plan's terms ask for each."""
+    parts = []
+    if once:
+        parts.append(f"{once.in_words} charged once for the term")
+    if each:
+        whole = f"{each.in_words} × {count} = {Money(each.minor * count, each.currency).in_words} for the term"
+        parts.append(f"{each.in_words} for each instalment of the plan “{PLAN_WORDS[plan]}”: {whole}")
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ...core.db import add, db, lock, transactional
 from ...core.errors import Conflict, NotAllowed, RuleBroken
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
+from ...core.worksheet import Worksheet
 from ...customers.models import Customer
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
@@ -38,6 +39,7 @@ def request(
     by_gateway: bool = False,
     reason: str,
     amount: Money,
+    worksheet: Worksheet,
     actor: Actor,
 ) -> Disbursement:
     """Order money to be paid out; up to the limit the order is approved with it, above it a second person must.
@@ -61,6 +63,7 @@ def request(
             reason=reason,
             amount_minor=amount.minor,
             currency=amount.currency,
+            worksheet=worksheet,
             limit_minor=limit,
             maker_id=actor.id,
             requested_at=clock.now(),
@@ -183,6 +186,7 @@ def replace(*, id: int, payee_name: str, account_number: str, bic: str, actor: A
         bic=bic,
         reason=order.reason,
         amount=order.amount,
+        worksheet=order.worksheet,
         actor=actor,
     )
 

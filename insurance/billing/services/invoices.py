@@ -12,6 +12,7 @@ from ...core.db import add, add_all, check_version, db, lock, transactional
 from ...core.errors import Conflict, RuleBroken
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
+from ...core.worksheet import Worksheet, step
 from ...customers.models import Customer
 from ...documents import services as documents
 from ...documents.models import Document, DocumentKind
@@ -76,12 +77,13 @@ def write_items(account: BillingAccount, instalments: Sequence[Instalment], *, o
                 due_on=instalment.due_on,
                 amount_minor=amount.minor,
                 currency=amount.currency,
+                basis=basis,
             )
             for instalment in instalments
-            for kind, amount in (
-                (ItemKind.CHARGE, instalment.premium),
-                (ItemKind.TAX, instalment.tax),
-                (ItemKind.FEE, instalment.fee),
+            for kind, amount, basis in (
+                (ItemKind.CHARGE, instalment.premium, ""),
+                (ItemKind.TAX, instalment.tax, ""),
+                (ItemKind.FEE, instalment.fee, instalment.fee_basis),
             )
             if amount
         ]
@@ -200,15 +202,15 @@ def _period(item: BillingItem) -> str:
     return f"{in_words(item.period_start)} – {in_words(last_day(item.period_end))}"
 
 
-def worksheet(items: Sequence[BillingItem], shares: Shares) -> list[dict[str, str]]:
+def worksheet(items: Sequence[BillingItem], shares: Shares) -> Worksheet:
     """Why an invoice asks what it asks, line by line, made of the very items that it bills."""
     lines = []
     for item in items:
         whole, parts = shares[item.account_id, item.kind]
-        how = f"{whole.in_words} for the term"
+        how = item.basis or f"{whole.in_words} for the term"
         if parts > 1:
             how += f", instalment {item.instalment} of {item.instalments}"
-        lines.append({"label": ITEM_WORDS[item.kind], "text": how, "amount": item.amount.in_words})
+        lines.append(step(ITEM_WORDS[item.kind], how, item.amount))
     return lines
 
 

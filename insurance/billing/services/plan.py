@@ -37,7 +37,11 @@ def replanned(
         at_once=False,
     )
     before = min(item.instalment for item in unbilled) - 1
-    return tuple(replace(part, number=part.number + before) for part in parts)
+    agreed = "agreed before the plan changed, and not charged yet"
+    return tuple(
+        replace(part, number=part.number + before, fee_basis=f"{part.fee.in_words} {agreed}" if part.fee else "")
+        for part in parts
+    )
 
 
 def replan(

@@ -9,11 +9,12 @@ from ...core.db import add, check_version, lock, transactional
 from ...core.errors import Conflict, RuleBroken
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
+from ...core.worksheet import Worksheet
 from ...documents import services as documents
 from ...ledger import services as ledger
 from ...ledger.domain import Account, Event
 from .. import queries
-from ..domain import CLAIM_LIFECYCLE, check_approval, check_authority
+from ..domain import CLAIM_LIFECYCLE, check_approval, check_authority, of_payout
 from ..models import Claim, Payout
 from .notice import attach
 from .record import (
@@ -72,9 +73,9 @@ def approve(*, claim_id: int, amount: Money | None, notes: str, version: int | N
     CLAIM_LIFECYCLE.next(claim.status, "approve")
     left = check_cover(claim, policy, amount or Money.zero(claim.currency), "amount")
     coverage = queries.get_coverage(claim.id)
-    most = queries.payable_now(claim, coverage, left).amount
-    amount = most if amount is None else amount
-    check_approval(amount, claimed=claim.claimed, approved=claim.approved, most=most)
+    payable = queries.payable_now(claim, coverage, left)
+    amount = payable.amount if amount is None else amount
+    check_approval(amount, claimed=claim.claimed, approved=claim.approved, most=payable.amount)
     check_authority(claim.approved + amount, actor.authority_minor)
     _check_reason(notes)
     coverage.payable_minor += amount.minor
@@ -82,13 +83,13 @@ def approve(*, claim_id: int, amount: Money | None, notes: str, version: int | N
     claim.decided_by_id, claim.notes = actor.id, notes
     claim.handler_id = claim.handler_id or actor.id
     set_reserve(claim, amount, "Approved amount", actor)
-    _order_payout(claim, amount, actor)
+    _order_payout(claim, amount, of_payout(payable, amount), actor)
     move(claim, "approve", actor, message=f"We pay {amount.in_words}. {notes}", amount=amount, notes=notes)
     mail(claim, "claim_approved", amount=amount.in_words, notes=notes)
     return claim
 
 
-def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
+def _order_payout(claim: Claim, amount: Money, worksheet: Worksheet, actor: Actor) -> None:
     """Order the money; from then on it is payable, and no longer in reserve."""
     order = disbursements.request(
         kind=DisbursementKind.CLAIM,
@@ -96,6 +97,7 @@ def _order_payout(claim: Claim, amount: Money, actor: Actor) -> None:
         payee_name=claim.payee_name,
         reason=f"Claim {claim.number}",
         amount=amount,
+        worksheet=worksheet,
         actor=actor,
     )
     add(Payout(claim_id=claim.id, disbursement_id=order.id))

@@ -94,6 +94,31 @@ def _switch_off(autopay: Autopay, account: BillingAccount, because: str, actor: 
 # Charging
 
 
+def announce(*, on: date) -> int:
+    """Tell payers what autopay will charge in a few days; how many invoices. Repeated, it tells nobody twice."""
+    return sum(_announce(invoice_id, on) for invoice_id in queries.to_announce(on))
+
+
+@transactional
+def _announce(invoice_id: int, on: date) -> bool:
+    account = lock(BillingAccount, db.session.get_one(Invoice, invoice_id).account_id)
+    invoice = lock(Invoice, invoice_id)
+    autopay = queries.find_autopay(account.id)
+    if autopay is None or not autopay.active or not invoice.open or invoice.autopay_told_on:
+        return False
+    invoice.autopay_told_on = on
+    _mail(
+        "autopay_soon",
+        account,
+        number=invoice.number,
+        amount=invoice.open.in_words,
+        charge_on=in_words(invoice.due_on),
+        method=autopay.label,
+        stop_url=f"{current_app.config['PUBLIC_URL']}/portal/autopay/{account.id}",
+    )
+    return True
+
+
 def charge_due(*, on: date) -> int:
     """Charge every invoice that autopay is to charge by a day; how many were tried. Repeated, it tries none twice."""
     return sum(_charge(invoice_id, tried + 1, on) for invoice_id, tried in queries.due_for_autopay(on))

@@ -28,7 +28,7 @@ def taken_back(method: PaymentMethod, currency: str) -> Money:
     Negative where it gave back more than it took, because a dispute was won.
     """
     lying = sum(row.amount_minor for row in queries.lying_in(method) if row.currency == currency)
-    return Money(lying, currency) - books.balance(DEBITED[method], COMPANY, currency=currency)
+    return Money(lying, currency) - books.balance(DEBITED[method], currency=currency)
 
 
 @transactional
@@ -36,11 +36,17 @@ def taken_back(method: PaymentMethod, currency: str) -> Money:
 def clear(
     *, method: PaymentMethod, payment_ids: Collection[int], charge: Money, reference: str, actor: Actor
 ) -> Clearing:
-    """Note that the money of some payments of a method is in the bank, less what the gateway kept of it."""
+    """Note that the money of some payments of a method is in the bank, less what the gateway kept of it.
+
+    Cash is remitted by whoever took it: what one agent brings is recorded by itself.
+    """
     check_may(actor, "payment:clear")
     rows = [row for row in queries.lying_in(method) if row.id in payment_ids and row.currency == charge.currency]
     if not rows or len(rows) < len(set(payment_ids)):
         raise RuleBroken("Choose payments of this list. Somebody else may have cleared them already.", "payment_ids")
+    holder, *others = {row.cash_holder_id for row in rows}
+    if others:
+        raise RuleBroken("Record what each agent remits by itself.", "payment_ids")
     total = Money(sum(row.amount_minor for row in rows), charge.currency)
     arrived = total - charge - taken_back(method, charge.currency)
     if arrived.minor <= 0:
@@ -66,7 +72,15 @@ def clear(
         (Event.GATEWAY_CHARGE, Account.GATEWAY_CHARGES, charge),
     ):
         ledger.post(
-            event, clearing.id, debit=(debited, COMPANY), credit=(source, COMPANY), amount=amount, on=clock.today()
+            event,
+            clearing.id,
+            debit=(debited, COMPANY),
+            credit=(source, holder or COMPANY),
+            amount=amount,
+            on=clock.today(),
         )
-    audit.record("clear", clearing, label=reference, actor=actor, amount=arrived, charge=charge, payments=len(rows))
+    audit.record(
+        "clear", clearing, label=reference, actor=actor,
+        amount=arrived, charge=charge, payments=len(rows), **({"agent_id": holder} if holder else {}),
+    )  # fmt: skip
     return clearing

@@ -18,7 +18,7 @@ from ...documents.models import DocumentKind
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
 from .. import gateways, queries
-from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, WAITING, PaymentMethod, PaymentStatus
+from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, WAITING, PaymentMethod, PaymentStatus, receipt_worksheet
 from ..gateways import Answer, Outcome
 from ..models import Payment, Receipt
 from .allocation import spend
@@ -222,10 +222,12 @@ def process(
 ) -> None:
     """The money is here: post it, allocate it, and write the receipt and its mail."""
     move(payment, "process")
+    if payment.method is PaymentMethod.CASH:
+        payment.cash_holder_id = actor.id
     ledger.post(
         event,
         payment.id,
-        debit=(comes_from or DEBITED[payment.method], COMPANY),
+        debit=(comes_from or DEBITED[payment.method], payment.cash_holder_id or COMPANY),
         credit=(Account.CUSTOMER_CREDIT, account.id),
         amount=payment.amount,
         on=clock.today(),
@@ -240,7 +242,7 @@ def process(
 
 def _receipt(account: BillingAccount, payment: Payment) -> None:
     customer = db.session.get_one(Customer, account.customer_id)
-    number = numbering.take("RCT")
+    number, paid = numbering.take("RCT"), queries.allocations(payment.id)
     said = {
         "amount": payment.amount.in_words,
         "method": METHOD_WORDS[payment.method],
@@ -256,11 +258,17 @@ def _receipt(account: BillingAccount, payment: Payment) -> None:
             "product": account.product_name,
             "reference": payment.reference,
             "allocations": [
-                {"invoice": row.number, "amount": Money(row.amount_minor, row.currency).in_words}
-                for row in queries.allocations(payment.id)
+                {"invoice": row.number, "amount": Money(row.amount_minor, row.currency).in_words} for row in paid
             ],
             "credit": payment.left.in_words if payment.left else "",
-            "worksheet": [],
+            "worksheet": receipt_worksheet(
+                payment.amount,
+                f"{said['method']}, {said['paid_on']}",
+                [
+                    (row.number, *(Money(minor, row.currency) for minor in (row.amount_minor, row.open_minor)))
+                    for row in paid
+                ],
+            ),
         },
     )
     add(Receipt(number=number, payment_id=payment.id, document_id=document.id, issued_on=clock.today()))

@@ -54,9 +54,10 @@ def refund(
         payee_name, account_number, bic = payee_name or before.payee_name, before.account_number, before.bic
     if amount > payment.left:
         take_back(account, payment, amount - payment.left)
+    own = [found for found in queries.with_credit(account.id) if found.Payment is payment]
     order = money_out.order_refund(
-        account, amount, [payment], payee_name=payee_name or account.holder_name, account_number=account_number,
-        bic=bic, by_gateway=by_gateway, actor=actor,
+        account, amount, own, payee_name=payee_name or account.holder_name, account_number=account_number, bic=bic,
+        by_gateway=by_gateway, actor=actor,
     )  # fmt: skip
     audit.record("refund", payment, label=account.policy_number, actor=actor, amount=amount, reason=reason)
     return order

@@ -15,7 +15,7 @@ from ...customers.models import Customer
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
 from .. import money_out, queries
-from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus
+from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus, once_paid_back
 from ..models import Payment
 from .allocation import spend, take_back
 from .intake import DEBITED, move
@@ -62,7 +62,7 @@ def charge_back(*, payment_id: int, version: int | None, reason: str, actor: Act
 def win(*, payment_id: int, version: int | None, reason: str, actor: Actor) -> Payment:
     """The dispute was won: the money is back, and pays again what is open, the payer's invoice first."""
     payment, account = _locked(payment_id, version, "payment:charge_back", actor)
-    move(payment, "win", PaymentStatus.PARTLY_REFUNDED if payment.refunded_minor else PaymentStatus.PROCESSED)
+    move(payment, "win", once_paid_back(payment.amount, queries.paid_back(payment)))
     ledger.post(
         Event.CHARGE_BACK_WON,
         payment.id,
@@ -81,7 +81,8 @@ def win(*, payment_id: int, version: int | None, reason: str, actor: Actor) -> P
 def refund_at_gateway(*, payment_id: int, total: Money) -> Payment:
     """The gateway paid back `total` of a payment in all; what is new of that is taken from credit, then from invoices.
 
-    While the payment is charged back, the gateway has the money already: only what it calls it changes.
+    While the payment is charged back, the gateway has the money already: only what it calls it changes. Where it pays
+    back what an order of ours was to pay, that order is called off.
     """
     payment, account = _locked(payment_id, None, "payment:charge_back", SYSTEM)
     known = Money(payment.refunded_minor, payment.currency) - queries.refunded_by_orders(payment)
@@ -91,13 +92,20 @@ def refund_at_gateway(*, payment_id: int, total: Money) -> Payment:
     if payment.status is PaymentStatus.CHARGED_BACK:
         payment.refunded_minor += new.minor
     else:
-        whole = queries.sent_back(payment) + new == payment.amount
-        to = PaymentStatus.REFUNDED if whole else PaymentStatus.PARTLY_REFUNDED
-        PAYMENT_LIFECYCLE.next(payment.status, "refund", to)
+        PAYMENT_LIFECYCLE.next(payment.status, "refund", PaymentStatus.PARTLY_REFUNDED)
+        if new > payment.kept:
+            _stop_refunds(payment)
+        if new > payment.kept:
+            raise Conflict(
+                f"The gateway paid back {(new - payment.kept).in_words} more than was left of this payment. "
+                "Agree with the customer how they give that back."
+            )
         _give_up(account, payment, new, Event.PAYMENT_RETURNED, Account.GATEWAY_CLEARING)
         payment.refunded_minor += new.minor
-        move(payment, "refund", to)
-    audit.record("refund_at_gateway", payment, label=account.policy_number, actor=SYSTEM, amount=new)
+        move(payment, "refund", once_paid_back(payment.amount, queries.paid_back(payment)))
+    audit.record(
+        "refund_at_gateway", payment, label=account.policy_number, actor=SYSTEM, amount=new, status=payment.status
+    )
     return payment
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any
 
 from flask import current_app
 
@@ -14,6 +13,7 @@ from ...core.dates import days_between, in_words, last_day
 from ...core.db import db, lock, transactional
 from ...core.money import Money
 from ...core.permissions import SYSTEM
+from ...core.worksheet import Worksheet, step
 from ...customers.models import Customer
 from ...ledger.domain import Event
 from .. import queries
@@ -66,7 +66,7 @@ def _lapse(account_id: int, on: date) -> bool:
     return True
 
 
-def _given_back(policy: Policy, on: date) -> tuple[Money, Money, list[dict[str, Any]]]:
+def _given_back(policy: Policy, on: date) -> tuple[Money, Money, Worksheet]:
     """The unearned part of premium and tax, transaction by transaction; fees stay."""
     premium = tax = Money.zero(policy.currency)
     lines = []
@@ -78,9 +78,9 @@ def _given_back(policy: Policy, on: date) -> tuple[Money, Money, list[dict[str, 
         premium += part
         tax += prorate(Money(transaction.tax_minor, policy.currency), start, end, on, end)
         text = f"{days_between(on, end)} of {days_between(start, end)} days are left of {transaction.premium.in_words}"
-        lines.append({"label": "Premium given back", "text": text, "amount": part.in_words})
+        lines.append(step("Premium given back", text, part))
     if tax:
-        lines.append({"label": "Tax given back", "text": "in the same proportion", "amount": tax.in_words})
+        lines.append(step("Tax given back", "in the same proportion", tax))
     return premium, tax, lines
 
 

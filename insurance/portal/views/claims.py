@@ -54,6 +54,7 @@ def claim(claim_id: int) -> ResponseReturnValue:
         takes_files=record.status in services.TAKES_FILES,
         files=queries.attachments(record.id),
         events=[event for event in queries.history(record.id) if event.message],
+        payouts=queries.payouts(record.id),
     )
 
 

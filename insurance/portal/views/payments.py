@@ -5,7 +5,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ...billing import queries as billing
+from ...billing.domain import DISBURSEMENT_WORDS
+from ...billing.services import invoices
 from ...core import clock
+from ...documents import queries as documents
 from ...payments import queries, services
 from ...payments.domain import AUTOPAY_DAYS, METHOD_WORDS, STATUS_WORDS, WAITING
 from ...payments.forms import AutopayForm, PayForm
@@ -28,6 +31,8 @@ def payments() -> ResponseReturnValue:
         words=STATUS_WORDS,
         methods=METHOD_WORDS,
         autopays=queries.autopays(current_user),
+        payouts=billing.own_disbursements(current_user),
+        payout_words=DISBURSEMENT_WORDS,
     )
 
 
@@ -48,6 +53,7 @@ def pay(invoice_id: int) -> ResponseReturnValue:
         invoice=invoice,
         account=account,
         paid=queries.payments_on(invoice.id),
+        worksheet=invoices.worksheet(billing.items_on(invoice.id), billing.shares([account.id])),
         card_label=serving.label if serving else "",
         on_its_way=queries.on_its_way(invoice.id),
     )
@@ -66,6 +72,7 @@ def payment(payment_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[record.status],
         method=METHOD_WORDS[record.method],
         allocations=queries.allocations(record.id),
+        worksheet=documents.get_document(receipt.document_id, current_user).data["worksheet"] if receipt else [],
         waits=record.status in WAITING and bool(record.checkout_id),
     )
 

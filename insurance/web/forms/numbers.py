@@ -5,8 +5,9 @@ from typing import Any
 
 from flask import current_app
 
+from ...core import formats
 from ...core.errors import RuleBroken
-from ...core.money import LIMIT_MINOR, Money, symbol
+from ...core.money import LIMIT_MINOR, Money
 from .field import Input
 
 MOST_NUMBER = 10**15
@@ -41,7 +42,7 @@ class WholeNumberField(Input):
 
 
 class MoneyField(Input):
-    """An amount of money in one currency (the system's, if none is named), such as 1,204.00."""
+    """An amount of money in one currency (the system's, if none is named), as the locale writes it: 1,204.00."""
 
     kind = "money"
     width = "money"
@@ -64,19 +65,20 @@ class MoneyField(Input):
     @property
     def symbol(self) -> str:
         """What stands before the box."""
-        return symbol(self.currency)
+        return formats.symbol(self.currency, formats.current())
 
     def parse(self, text: str) -> Money:
-        """Read digits, well-placed thousands commas and the currency's decimals; nothing else is an amount."""
-        plain = text.removeprefix(self.symbol).lstrip()
-        match = re.fullmatch(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.([0-9]+))?", plain)
-        if not match:
-            raise ValueError(f"{self.noun} must be an amount in figures, such as {Money.rounded(1200, self.currency)}")
-        if len(match[3] or "") > self.min.digits:
+        """Read digits, well-placed thousands separators and the currency's decimals; nothing else is an amount."""
+        typed = formats.without_symbol(text, self.symbol)
+        plain = formats.plain(typed, self.min.digits)
+        if plain is None:
+            example = str(Money.rounded(1200, self.currency)).replace(".", formats.point())
+            raise ValueError(f"{self.noun} must be an amount in figures, such as {example}")
+        if len(plain.partition(".")[2]) > self.min.digits:
             most = f"at most {self.min.digits} decimals" if self.min.digits else "no decimals"
             raise ValueError(f"{self.noun} must have {most}")
         try:
-            amount = Money.parse(plain.replace(",", ""), self.currency)
+            amount = Money.parse(plain, self.currency)
         except RuleBroken:  # too large for any amount
             amount = None
         if amount is None or amount > self.max:
@@ -91,4 +93,4 @@ class MoneyField(Input):
 
     def show(self, value: Money) -> str:
         """The amount as it would be typed."""
-        return f"{value.decimal:,f}"
+        return formats.number(value.decimal)
