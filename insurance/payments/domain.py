@@ -94,9 +94,6 @@ SUSPENSE_WORDS = {
     SuspenseStatus.RETURNED: Words("neu", "Returned", "Sent back"),
 }
 
-AUTOPAY_DAYS = (0, 3, 7, 14)
-"""On which days after the due day autopay tries to charge an invoice; after the last it is switched off."""
-
 STATUS_WORDS = {
     PaymentStatus.CREATED: Words("info", "Created", "Waiting for you to pay"),
     PaymentStatus.PENDING: Words("info", "Pending", "On its way"),
