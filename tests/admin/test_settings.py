@@ -339,6 +339,7 @@ LETTERS = {
     "CRN": "HMN",
     "NOT": "HMD",
     "BAT": "HMB",
+    "MND": "HMM",
     "CLM": "HMC",
     "CUS": "HMK",
 }
