@@ -208,7 +208,8 @@ def due_now(actor: Actor, day: date) -> list[Row]:
         DunningNotice.invoice_id == Invoice.id, DunningNotice.step == Step.CANCELLATION
     )
     statement = invoice_rows(actor).where(Invoice.status.in_(OPEN), Invoice.issued_on <= day)
-    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"))
+    mandated = select(Mandate.id).where(Mandate.account_id == Invoice.account_id, Mandate.revoked_on.is_(None)).exists()
+    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"), mandated.label("mandated"))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(10)))
 
 

@@ -119,6 +119,8 @@ def own_payments(actor: Actor, limit: int = 50) -> list[Row]:
 def to_pay(actor: Actor, day: date) -> tuple[list[Row], list[tuple[Row, date]]]:
     """What is due in the actor's sight: what they pay themselves, and what a direct debit collects, with its day."""
     due = billing.due_now(actor, day)
+    if not any(row.mandated for row in due):
+        return due, []
     plan = billing.collection_plan()
     rows = db.session.execute(
         select(Invoice.id, Collection.collect_on)
