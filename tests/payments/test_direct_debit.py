@@ -541,4 +541,4 @@ def test_pages_ask_the_database_no_more_for_many_debits_than_for_one(app, admin,
     for _ in range(3):
         give(euro_policy().account_id, admin)
     imported(admin, *(entry(ref=f"R{number}", e2e=debit_id(number)) for number in range(1, 5)))
-    assert asked() == one
+    assert all(now <= before for now, before in zip(asked(), one, strict=True))
