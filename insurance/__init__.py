@@ -63,7 +63,7 @@ def _add_features(app: Flask) -> None:
     from .feedback.views import bp as feedback
     from .operations import cli
     from .operations.views import bp as operations
-    from .payments import bank_views, payout_views  # noqa: F401 (add their pages to the blueprint)
+    from .payments import bank_views, mandate_views, payout_views  # noqa: F401 (they add their pages to the blueprint)
     from .payments.views import bp as payments
     from .policies.views import bp as policies
     from .portal import views  # noqa: F401 (adds its pages to the blueprint)

@@ -33,6 +33,12 @@ class SignInAgainForm(Form):
     next = HiddenField(optional=True)
 
 
+class PasswordAgainForm(Form):
+    """The password once more, beside what was sent to a page that asks for it."""
+
+    password_again = PasswordField()
+
+
 class RegisterForm(Form):
     """A new customer's account."""
 

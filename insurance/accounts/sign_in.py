@@ -14,13 +14,15 @@ from ..core import clock
 from ..core.permissions import Actor
 from ..web import guard
 from . import queries, services, tokens
+from .forms import PasswordAgainForm
 from .models import SignInSession, User
 
 TOUCH_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=10)
 KEPT = "kept_form"
 LONGEST_PATH = 2000
-NEVER_KEPT = {"csrf_token", "password", "old_password"}
+NEVER_KEPT = {"csrf_token", "password", "old_password", "password_again", "account_number", "bic"}
+"""Fields that no table holds while somebody signs in, for there they would be in plain text."""
 
 
 class SignedIn(Actor, UserMixin):
@@ -110,16 +112,38 @@ def _touched(session: SignInSession, user: User) -> SignedIn:
 def fresh(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Ask for the password before a page that few should see, if the sign-in is older than ten minutes.
 
-    Goes under `@requires`, on pages that are opened by a link.
+    Goes under `@requires`. What was sent to the page goes along with the question and comes back with the answer, so
+    that nothing typed is lost and none of it is stored: see docs/decisions.
     """
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        if clock.now() - g.signed_in_at > FRESH:
+        if clock.now() - g.signed_in_at <= FRESH:
+            return view(*args, **kwargs)
+        if request.method != "POST":
             return redirect(url_for("accounts.sign_in_again", next=request.full_path.rstrip("?")), 303)
-        return view(*args, **kwargs)
+        form, token = PasswordAgainForm(), ""
+        if form.password_again.name in request.form and form.validate():
+            with form.refusals():
+                token = renew(form.password_again.data)
+        if token:
+            return carry(current_app.make_response(view(*args, **kwargs)), token)
+        sent = [field for field in request.form.items(multi=True) if field[0] not in form and field[0] != "csrf_token"]
+        return form.page("accounts/password_again.html", sent=sent)
 
     return run
+
+
+def renew(password: str) -> str:
+    """The token of a new session that takes the place of the present one, for the right password."""
+    token = services.sign_in(
+        email=current_user.email,
+        password=password,
+        address=request.remote_addr or "",
+        browser=request.user_agent.string,
+    )
+    services.sign_out(token=sign_in_token())
+    return token
 
 
 def sign_in_token() -> str:

@@ -16,7 +16,7 @@ from ..web.arguments import inside
 from ..web.guard import public, requires
 from . import forms, queries, services, tokens
 from .models import LinkPurpose, Theme
-from .sign_in import KEPT, carry, forget, sign_in_token
+from .sign_in import KEPT, carry, forget, renew, sign_in_token
 
 bp = Blueprint("accounts", __name__)
 
@@ -57,13 +57,7 @@ def sign_in_again() -> ResponseReturnValue:
     form = forms.SignInAgainForm(next=inside(request.args.get("next")))
     if form.validate_on_submit():
         with form.refusals():
-            token = services.sign_in(
-                email=current_user.email,
-                password=form.password.data,
-                address=request.remote_addr or "",
-                browser=request.user_agent.string,
-            )
-            services.sign_out(token=sign_in_token())
+            token = renew(form.password.data)
             return carry(redirect(inside(form.next.data) or HOMES[current_user.role], 303), token)  # type: ignore[arg-type]
     return form.page("accounts/sign_in_again.html")
 

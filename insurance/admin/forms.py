@@ -1,5 +1,8 @@
 """What admins send from pages of their own."""
 
+import re
+from typing import Any
+
 from ..core import clock, formats
 from ..web.forms import (
     ChoiceField,
@@ -7,6 +10,7 @@ from ..web.forms import (
     EmailField,
     Form,
     HiddenField,
+    Input,
     TelField,
     TextAreaField,
     TextField,
@@ -36,6 +40,9 @@ class BankForm(Form):
     name = TextField("Account holder", max=70)
     account_number = TextField("IBAN or account number", max=50)
     bic = TextField("BIC", max=11, optional=True)
+    creditor_id = TextField(
+        "Creditor identifier", hint="Without one, no direct debits are collected", max=50, optional=True
+    )
     version = VersionField()
 
 
@@ -54,6 +61,41 @@ class DunningForm(Form):
     second = WholeNumberField("Second notice, days after it", min=2, max=120)
     cancellation = WholeNumberField("Notice of cancellation, days after it", min=3, max=200)
     grace = WholeNumberField("Cover ends, days after it at the earliest", min=4, max=365)
+    version = VersionField()
+
+
+class DaysField(Input):
+    """Some days, as numbers with commas between; `data` is a tuple."""
+
+    empty = ()
+
+    def parse(self, text: str) -> Any:
+        """Each number, or a refusal of all of it."""
+        found = tuple(part.strip() for part in text.split(","))
+        if not all(re.fullmatch("[0-9]{1,3}", part) for part in found):
+            raise ValueError("Enter whole numbers with commas between, such as 0, 3, 7, 14")
+        return tuple(map(int, found))
+
+    def show(self, value: Any) -> str:
+        """The numbers with commas between."""
+        return ", ".join(map(str, value))
+
+
+class CollectionForm(Form):
+    """On which days autopay and direct debit take what is due, and when they stop."""
+
+    autopay_days = DaysField(
+        "Days after the due day on which a card is charged",
+        hint="0 is the due day. After the last, autopay ends.",
+        max=60,
+    )
+    lead_days = WholeNumberField(
+        "Working days before the due day on which a direct debit is begun",
+        hint="The payer is told then, and the bank gets the file in between",
+        min=1,
+        max=10,
+    )
+    most_returns = WholeNumberField("Returned direct debits that end a mandate", min=1, max=10)
     version = VersionField()
 
 
@@ -84,6 +126,7 @@ class NumberingForm(Form):
     CRN = LettersField("Credit notes", max=3)
     NOT = LettersField("Payment notices", max=3)
     BAT = LettersField("Batches for the bank", max=3)
+    MND = LettersField("Mandates for direct debit", max=3)
     CLM = LettersField("Claims", max=3)
     CUS = LettersField("Customers", max=3)
     version = VersionField()

@@ -24,7 +24,8 @@ from ..documents.models import Document
 from ..feedback.domain import FeedbackStatus
 from ..feedback.models import Feedback
 from ..jobs.models import JobRun
-from ..payments.models import Payment
+from ..payments.domain import PaymentStatus
+from ..payments.models import Collection, Payment
 from ..policies.models import Policy
 
 SUBJECTS = {
@@ -149,11 +150,17 @@ def hanging_on(customer: Customer) -> dict[str, int]:
 
 
 def waiting() -> Row:
-    """How much waits for somebody: customers without agent, new feedback, refunds to approve; a backup that failed."""
+    """How much waits for somebody: customers without agent, feedback, refunds, direct debits; a backup that failed."""
     unassigned = select(func.count()).where(Customer.agent_id.is_(None), Customer.active)
     unread = select(func.count()).where(Feedback.status == FeedbackStatus.NEW)
     refunds = select(func.count()).where(
         Disbursement.status == DisbursementStatus.REQUESTED, Disbursement.kind == DisbursementKind.REFUND
+    )
+    debits = (
+        select(func.count())
+        .select_from(Collection)
+        .join(Payment, Payment.id == Collection.payment_id)
+        .where(Collection.batch_number == "", Payment.status == PaymentStatus.PENDING)
     )
     last = select(func.max(JobRun.id)).where(JobRun.name == "backup").scalar_subquery()
     failed = select(JobRun.result).where(JobRun.id == last, JobRun.finished_at.is_(None))
@@ -162,6 +169,7 @@ def waiting() -> Row:
             unassigned.scalar_subquery().label("unassigned"),
             unread.scalar_subquery().label("feedback"),
             refunds.scalar_subquery().label("refunds"),
+            debits.scalar_subquery().label("debits"),
             failed.scalar_subquery().label("failed_backup"),
         )
     ).one()

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..billing.domain import Ladder, check_account
+from ..billing import queries as billing
+from ..billing.domain import CollectionPlan, Ladder, check_account, check_creditor_id
 from ..core import audit, clock, formats, numbering, settings
 from ..core.db import INSERT, check_version, db, lock, transactional
 from ..core.errors import RuleBroken
@@ -14,6 +15,7 @@ from ..core.settings import Setting
 from ..messages import queries as messages
 from ..messages import rendering
 from ..messages.domain import check_text
+from ..products.models import Product
 
 FORMATS = {"locale": formats.STANDARD}
 
@@ -31,10 +33,14 @@ def change_formats(*, version: int, locale: str, actor: Actor) -> None:
     _change("formats", "Formats", {"locale": locale}, standard=FORMATS, version=version, actor=actor)
 
 
-def change_bank(*, version: int, name: str, account_number: str, bic: str, actor: Actor) -> None:
-    """Pay from another account from now on, and take statements for its own."""
+def change_bank(*, version: int, name: str, account_number: str, bic: str, creditor_id: str = "", actor: Actor) -> None:
+    """Pay from another account and collect into it from now on, and take statements for its own."""
     account_number, bic = check_account(account_number, bic)
     value = {"name": name, "account_number": account_number, "bic": bic}
+    if creditor_id:
+        value["creditor_id"] = check_creditor_id(creditor_id)
+    elif billing.is_any_mandate_in_force():
+        raise RuleBroken("Mandates are in force, and nothing is collected without an identifier.", "creditor_id")
     _change("bank", "Bank account", value, standard={}, version=version, actor=actor)
 
 
@@ -68,6 +74,28 @@ def change_dunning(*, version: int, steps: Mapping[str, int], actor: Actor) -> N
     """Let notices about unpaid invoices have other days; `reminder` counts from before the due day, below 0."""
     Ladder(**steps)
     _change("dunning", "Dunning", dict(steps), standard=asdict(Ladder()), version=version, actor=actor)
+
+
+def change_product_dunning(*, product: Product, version: int, steps: Mapping[str, int], actor: Actor) -> None:
+    """Let notices about a product's unpaid invoices have days of their own."""
+    Ladder(**steps)
+    _change_product_dunning(product, dict(steps), version, actor)
+
+
+def use_standard_dunning(*, product: Product, actor: Actor) -> None:
+    """Let notices about a product's unpaid invoices go by the standard days again."""
+    _change_product_dunning(product, {}, None, actor)
+
+
+def _change_product_dunning(product: Product, steps: dict[str, int], version: int | None, actor: Actor) -> None:
+    name, label, standard = f"dunning {product.code}", f"Dunning: {product.name}", asdict(billing.ladder())
+    _change(name, label, steps, standard=standard, version=version, actor=actor)
+
+
+def change_collection(*, version: int, plan: CollectionPlan, actor: Actor) -> None:
+    """Let autopay and direct debit go by other days, and another number of returns end a mandate."""
+    value = {**asdict(plan), "autopay_days": list(plan.autopay_days)}
+    _change("collection", "Collection", value, standard=asdict(CollectionPlan()), version=version, actor=actor)
 
 
 def _change(

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
@@ -21,6 +21,7 @@ class BillingAccount(Base):
     customer_id: Mapped[int] = mapped_column(BigId, ForeignKey("customers.id"), index=True)
     policy_number: Mapped[str] = mapped_column(String(20), unique=True)
     product_name: Mapped[str] = mapped_column(String(100))
+    product_code: Mapped[str] = mapped_column(String(40))
     holder_name: Mapped[str] = mapped_column(String(200))
     currency: Mapped[str] = mapped_column(String(3))
     plan: Mapped[PaymentPlan] = mapped_column(words(PaymentPlan))
@@ -32,6 +33,36 @@ class BillingAccount(Base):
     version: Mapped[int] = mapped_column(default=1)
 
     credit = money_of("credit_minor")
+
+
+class Mandate(Base):
+    """A payer's leave to collect an account's invoices by SEPA direct debit: one at a time, until it is revoked.
+
+    The database refuses to change what was signed.
+    """
+
+    __tablename__ = "mandates"
+    __table_args__ = (
+        Index(
+            "uq_mandates_active",
+            "account_id",
+            unique=True,
+            sqlite_where=text("revoked_on IS NULL"),
+            postgresql_where=text("revoked_on IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = identity()
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
+    holder_name: Mapped[str] = mapped_column(String(70))
+    account_number: Mapped[str] = mapped_column(String(34))
+    bic: Mapped[str] = mapped_column(String(11), default="")
+    signed_on: Mapped[date]
+    given_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime]
+    revoked_on: Mapped[date | None]
+    end_reason: Mapped[str] = mapped_column(String(200), default="")
 
 
 @append_only

@@ -22,6 +22,7 @@ from .domain import (
     AGES,
     INVOICE_WORDS,
     OVERDUE_WORDS,
+    CollectionPlan,
     DisbursementKind,
     DisbursementStatus,
     InvoiceStatus,
@@ -41,6 +42,7 @@ from .models import (
     DunningNotice,
     Invoice,
     InvoiceLine,
+    Mandate,
     OpenInvoiceTally,
 )
 
@@ -206,7 +208,8 @@ def due_now(actor: Actor, day: date) -> list[Row]:
         DunningNotice.invoice_id == Invoice.id, DunningNotice.step == Step.CANCELLATION
     )
     statement = invoice_rows(actor).where(Invoice.status.in_(OPEN), Invoice.issued_on <= day)
-    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"))
+    mandated = select(Mandate.id).where(Mandate.account_id == Invoice.account_id, Mandate.revoked_on.is_(None)).exists()
+    statement = statement.add_columns(ends.scalar_subquery().label("lapse_on"), mandated.label("mandated"))
     return list(db.session.execute(statement.order_by(Invoice.due_on, Invoice.id).limit(10)))
 
 
@@ -382,12 +385,19 @@ def coming(actor: Actor) -> list[Row]:
 # What follows when nothing is paid
 
 
-def ladder() -> Ladder:
-    """The steps as admins have set them."""
-    return Ladder(**settings.get("dunning"))
+def ladder(product_code: str = "") -> Ladder:
+    """The steps as admins have set them for a product; for most products and without one, the standard."""
+    return Ladder(**(settings.get(f"dunning {product_code}") or settings.get("dunning")))
 
 
-def accounts_to_dun(on: date, ladder: Ladder) -> Iterator[Sequence[int]]:
+def ladders() -> list[tuple[Ladder, ColumnElement[bool]]]:
+    """Each ladder, with the condition on the accounts that it is for."""
+    own = settings.get_all("dunning ")
+    code = BillingAccount.product_code
+    return [(ladder(), code.not_in(own)), *((ladder(product), code == product) for product in own)]
+
+
+def accounts_to_dun(on: date, ladder: Ladder, of: ColumnElement[bool]) -> Iterator[Sequence[int]]:
     """The accounts that may call for a notice on a day, chunk by chunk. Each step goes by its own days."""
 
     def sent(step: Step) -> ColumnElement[bool]:
@@ -407,7 +417,7 @@ def accounts_to_dun(on: date, ladder: Ladder) -> Iterator[Sequence[int]]:
     wanted = (
         select(Invoice.account_id)
         .join(BillingAccount, BillingAccount.id == Invoice.account_id)
-        .where(Invoice.status.in_(OPEN), or_(soon, *late), not_held(on))
+        .where(Invoice.status.in_(OPEN), or_(soon, *late), not_held(on), of)
         .distinct()
         .order_by(Invoice.account_id)
         .limit(CHUNK)
@@ -472,6 +482,41 @@ def accounts_to_lapse(on: date) -> Sequence[int]:
         .distinct()
         .order_by(Invoice.account_id)
     ).all()
+
+
+# How what is due is taken by itself
+
+
+def collection_plan() -> CollectionPlan:
+    """The days and the limit that admins have set."""
+    return CollectionPlan.of(settings.get("collection"))
+
+
+def creditor() -> dict[str, str] | None:
+    """Who collects, as the settings name them; nobody where there is no creditor identifier."""
+    bank = settings.get("bank")
+    return bank if bank.get("creditor_id") else None
+
+
+def find_mandate(account_id: int) -> Mandate | None:
+    """The mandate in force of an account that is in sight already."""
+    return db.session.scalar(select(Mandate).where(Mandate.account_id == account_id, Mandate.revoked_on.is_(None)))
+
+
+def mandates_of(account_id: int) -> Sequence[Mandate]:
+    """Every mandate of an account that is in sight already, the newest first."""
+    return db.session.scalars(select(Mandate).where(Mandate.account_id == account_id).order_by(Mandate.id.desc())).all()
+
+
+def is_any_mandate_in_force() -> bool:
+    """Whether there is anything to collect under."""
+    return db.session.scalar(select(Mandate.id).where(Mandate.revoked_on.is_(None)).limit(1)) is not None
+
+
+def mandates_in_force(account_ids: Sequence[int]) -> dict[int, Mandate]:
+    """The mandates in force of some accounts, by account."""
+    found = select(Mandate).where(Mandate.account_id.in_(account_ids), Mandate.revoked_on.is_(None))
+    return {mandate.account_id: mandate for mandate in db.session.scalars(found)}
 
 
 # Money out

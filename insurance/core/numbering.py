@@ -15,6 +15,7 @@ SERIES = {
     "CRN": "Credit notes",
     "NOT": "Payment notices",
     "BAT": "Batches for the bank",
+    "MND": "Mandates for direct debit",
     "CLM": "Claims",
     "CUS": "Customers",
 }

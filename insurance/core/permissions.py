@@ -29,6 +29,8 @@ CUSTOMER = {
     "payment:pay_by_card",
     "credit:use",
     "autopay:switch",
+    "mandate:give",
+    "mandate:revoke",
     "document:read",
     "claim:read",
     "claim:draft",
@@ -67,6 +69,9 @@ AGENT = {
     "payment:allocate",
     "payment:cancel",
     "payment:return",
+    "mandate:give",
+    "mandate:revoke",
+    "mandate:edit",
     "credit:use",
     "refund:request",
     "document:read",
@@ -129,7 +134,6 @@ ADMIN = (AGENT - {"agent:use"}) | {
     "bank:send_batch",
     "bank:import",
     "bank:confirm",
-    "mandate:edit",
 }
 PERMISSIONS: dict[Role, set[str]] = {Role.CUSTOMER: CUSTOMER, Role.AGENT: AGENT, Role.ADMIN: ADMIN}
 EVERY_PERMISSION = CUSTOMER | AGENT | ADMIN

@@ -38,6 +38,13 @@ def get(name: str) -> dict[str, Any]:
     return kept.get(name, {})
 
 
+def get_all(beginning: str) -> dict[str, dict[str, Any]]:
+    """The settings whose names begin alike and that are set, by the rest of their name."""
+    get(beginning)  # reads anew what is kept for too long
+    kept, _ = current_app.extensions["settings"]
+    return {name.removeprefix(beginning): value for name, value in kept.items() if name.startswith(beginning) and value}
+
+
 def forget() -> None:
     """Let this process read again at once."""
     current_app.extensions.pop("settings", None)

@@ -24,7 +24,8 @@ def render(kind: str, data: dict[str, Any], *, issued_on: date) -> bytes:
 
     All kinds: company {name, phone, address}, customer {name, address, number}, policy_number, product, number,
     issued_on, and worksheet [{label, text, amount}], the lines that say why the amount is what it is.
-    An invoice: also due_on, instalment ("Instalment 1 of 12" or ""), items [{text, period, amount}], total, pay_url.
+    An invoice: also due_on, instalment ("Instalment 1 of 12" or ""), items [{text, period, amount}], total, pay_url,
+    and collected {amount, collect_on, account, mandate, creditor, creditor_id}, empty where its payer pays it.
     A receipt: also amount, method, paid_on, reference, allocations [{invoice, amount}], credit ("" if none is left).
     A payout: also kind, reason, amount, payee, account, reference, status, sent_on ("" if it was not sent yet).
     A statement: also first, last, opening, lines [{on, what, number, added, taken_off, balance}], added, taken_off,

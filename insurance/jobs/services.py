@@ -14,7 +14,7 @@ from ..core.db import add, lock, transactional
 from ..core.permissions import SYSTEM
 from ..payments import queries as payment_queries
 from ..payments import services as payments
-from ..payments.services import autopay
+from ..payments.services import autopay, direct_debit
 from ..policies import queries as policy_queries
 from ..policies import services as policies
 from . import queries
@@ -31,10 +31,14 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
         f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
         f"{billing.issue_all_due(on=on, actor=SYSTEM)} invoices issued",
         f"{payments.apply_all_credit()} accounts had their credit used",
+        f"{direct_debit.collect_due(on=on)} direct debits begun",
         f"{autopay.announce(on=on)} charges announced",
         f"{autopay.charge_due(on=on)} invoices charged by autopay",
-        f"{dunning.send_notices(on=on, notice_days=notice_days, actor=SYSTEM)} notices sent",
-        f"{policies.lapse_unpaid(on=on, spared=payment_queries.accounts_with_payments_on_their_way())} policies lapsed",
+    ]
+    spared = payment_queries.accounts_with_payments_on_their_way()
+    lines += [
+        f"{dunning.send_notices(on=on, notice_days=notice_days, spared=spared, actor=SYSTEM)} notices sent",
+        f"{policies.lapse_unpaid(on=on, spared=spared)} policies lapsed",
         f"{idempotency.forget()} answers to programs forgotten",
     ]
     for line in lines:

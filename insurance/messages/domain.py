@@ -29,6 +29,21 @@ _AUTOPAY = {
     "method": "Visa ending in 4242",
     "pay_url": "https://example.com/portal/pay/42",
 }
+_MANDATE = {"policy_number": "POL-2026-000042", "mandate": "MND-2026-000042", "account": "•••• 3000"}
+_CREDITOR = {"creditor": "Harbor Mutual", "creditor_id": "DE98ZZZ09999999999"}
+_COLLECTED = {
+    **_MANDATE,
+    **_CREDITOR,
+    "number": "INV-2026-000042",
+    "amount": "€204.00",
+    "collect_on": "15 Jun 2026",
+}
+_SENT_BACK = {
+    **_MANDATE,
+    "number": "INV-2026-000042",
+    "amount": "€204.00",
+    "pay_url": "https://example.com/portal/pay/42",
+}
 SAMPLES: dict[str, dict[str, str]] = {
     template: _EVERYWHERE | own
     for template, own in {
@@ -42,6 +57,7 @@ SAMPLES: dict[str, dict[str, str]] = {
             "due_on": "15 Jun 2026",
             "pay_url": "https://example.com/portal/pay/42",
         },
+        "invoice_collected": _COLLECTED,
         "notice_reminder": _NOTICE,
         "notice_overdue": _NOTICE,
         "notice_second": _NOTICE,
@@ -59,6 +75,11 @@ SAMPLES: dict[str, dict[str, str]] = {
         },
         "autopay_failed": {**_AUTOPAY, "next_on": "18 Jun 2026"},
         "autopay_off": _AUTOPAY,
+        "mandate_given": {**_MANDATE, **_CREDITOR, "holder": "Maria Lopez", "signed_on": "3 Jun 2026"},
+        "mandate_revoked": {**_MANDATE, "still": "Nothing more is collected."},
+        "mandate_stopped": _SENT_BACK,
+        "collection_announced": _COLLECTED,
+        "collection_returned": _SENT_BACK,
         "receipt": {"number": "RCT-2026-000042", **_POLICY, "method": "Bank transfer", "paid_on": "3 Jun 2026"},
         "claim_received": _CLAIM,
         "claim_question": {**_CLAIM, "question": "When did you see the car last?"},

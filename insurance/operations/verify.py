@@ -22,6 +22,7 @@ from ..billing.models import (
     DunningNotice,
     Invoice,
     InvoiceLine,
+    Mandate,
     OpenInvoiceTally,
 )
 from ..claims.models import Claim, Payout, ReserveChange
@@ -37,7 +38,7 @@ from ..ledger.domain import COMPANY, Account, Event
 from ..ledger.models import Transfer
 from ..payments.bank.models import BankBatch
 from ..payments.domain import LIVE, PaymentMethod, PaymentStatus, SuspenseStatus
-from ..payments.models import Allocation, Payment, Receipt, RefundPart, SuspenseItem
+from ..payments.models import Allocation, Collection, Payment, Receipt, RefundPart, SuspenseItem
 from ..policies.models import Policy, PolicyTally, PolicyTransaction
 from . import control_accounts
 from .control_accounts import compare, sums
@@ -200,6 +201,7 @@ def numbers_without_gaps() -> Iterator[str]:
         ("CRN", CreditNote),
         ("NOT", DunningNotice),
         ("BAT", BankBatch),
+        ("MND", Mandate),
         ("CLM", Claim),
         ("POL", Policy),
     ):
@@ -214,6 +216,29 @@ def numbers_without_gaps() -> Iterator[str]:
         for at in sorted(given.keys() | used.keys()):
             if given.get(at, 0) != used[at]:
                 yield f"{series}-{at}: {given.get(at, 0)} numbers given out, {used[at]} used"
+
+
+def batches_collect_what_they_say() -> Iterator[str]:
+    """A file of direct debits comes to the sum of its payments; no debit of it was begun for another account."""
+    rows = db.session.execute(
+        select(BankBatch.number, BankBatch.count, BankBatch.total_minor, func.count(), func.sum(Payment.amount_minor))
+        .join(Collection, Collection.batch_number == BankBatch.number)
+        .join(Payment, Payment.id == Collection.payment_id)
+        .where(BankBatch.collect_on.is_not(None))
+        .group_by(BankBatch.number, BankBatch.count, BankBatch.total_minor)
+    )
+    for number, count, total, counted, summed in rows:
+        if (count, total) != (counted, int(summed)):
+            yield f"batch {number}: {count} of {total} in all, {counted} of {summed} in it"
+    strayed = (
+        select(Payment.id)
+        .join(Collection, Collection.payment_id == Payment.id)
+        .join(Mandate, Mandate.id == Collection.mandate_id)
+        .where(Mandate.account_id != Payment.account_id)
+    )
+    yield from (
+        f"payment {payment_id}: collected under another's mandate" for payment_id in db.session.scalars(strayed)
+    )
 
 
 def claims_within_limits() -> Iterator[str]:
@@ -362,6 +387,7 @@ INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {
     "what is paid is what is allocated": paid_is_allocated,
     "money lies where the records say": money_is_where_it_lies,
     "numbers have no gaps": numbers_without_gaps,
+    "files of direct debits come to what they say": batches_collect_what_they_say,
     "claims stay within limits": claims_within_limits,
     "nobody approved what they ordered above the limit": four_eyes,
     "policies replay to their premium, and their items add up to it": policies_replay,

@@ -10,6 +10,7 @@ from ..accounts.sign_in import fresh
 from ..billing import queries as billing
 from ..billing.domain import DISBURSEMENT_WORDS
 from ..core import settings
+from ..core.dates import parse_date
 from ..core.money import Money
 from ..web.arguments import find_id, get_id
 from ..web.guard import requires
@@ -19,6 +20,7 @@ from .bank import forms, queries
 from .bank.domain import BATCH_LIFECYCLE, BATCH_WORDS, LINE_WORDS
 from .bank.models import BankBatch, BankLine
 from .bank.statements import Mapping, csv_rows, is_xml
+from .domain import STATUS_WORDS
 from .views import bp
 
 
@@ -72,6 +74,7 @@ BATCHES = ListPage(
             href=lambda r: url_for("payments.batch", batch_id=r.id),
         ),
         Col("Made", lambda r: r.created_at, kind="datetime"),
+        Col("Kind", lambda r: "Direct debits" if r.collect_on else "Payouts"),
         Col("Status", lambda r: BATCH_WORDS[r.status], kind="badge"),
         Col("Given to the bank", lambda r: r.sent_on, kind="date"),
         Col("Orders", lambda r: r.count),
@@ -89,6 +92,9 @@ def batch_list() -> ResponseReturnValue:
         queries.batch_rows(**BATCHES.arguments()),
         template="bank/batches.html",
         waiting=waiting,
+        to_collect=[
+            (day, count, Money(int(minor), currency)) for day, count, minor, currency in queries.waiting_to_collect()
+        ],
         account=settings.get("bank"),
         form=forms.ActForm(),
     )
@@ -102,6 +108,17 @@ def make_batch() -> ResponseReturnValue:
     return redirect(url_for("payments.batch", batch_id=batch.id), 303)
 
 
+@bp.post("/payments/batches/collect")
+@requires("bank:make_batch")
+def collect() -> ResponseReturnValue:
+    made = batches.collect(on=parse_date(request.form.get("on", ""), field="on"), actor=current_user)
+    if made is None:
+        flash("Nothing of that day is left to collect.", "info")
+        return redirect(url_for("payments.batch_list"), 303)
+    flash(f"{made.number} is made. Download it, give it to the bank, and mark it as sent.", "ok")
+    return redirect(url_for("payments.batch", batch_id=made.id), 303)
+
+
 @bp.get("/payments/batches/<int:batch_id>")
 @requires("bank:use")
 def batch(batch_id: int) -> ResponseReturnValue:
@@ -113,6 +130,8 @@ def batch(batch_id: int) -> ResponseReturnValue:
         acts=BATCH_LIFECYCLE.actions(record.status),
         orders=billing.orders_in_batch(record.number),
         order_words=DISBURSEMENT_WORDS,
+        collections=queries.collections_in(record.number),
+        payment_words=STATUS_WORDS,
     )
 
 
@@ -134,7 +153,7 @@ def send_batch(batch_id: int) -> ResponseReturnValue:
     if form.validate_on_submit():
         with form.refusals():
             batches.send(batch_id=batch_id, on=form.on.data, actor=current_user)
-            flash("Every order in it is on its way.", "ok")
+            flash("It is with the bank, and everything in it on its way.", "ok")
             return redirect(url_for("payments.batch", batch_id=batch_id), 303)
     return form.page("bank/send_batch.html", batch=queries.get_batch(batch_id))
 
@@ -147,9 +166,23 @@ def discard_batch(batch_id: int) -> ResponseReturnValue:
     if form.validate_on_submit():
         with form.refusals():
             batches.discard(batch_id=batch_id, reason=form.reason.data, actor=current_user)
-            flash("It is discarded. Its orders wait for another batch.", "ok")
+            flash("It is discarded. What was in it waits for another batch.", "ok")
             return redirect(url_for("payments.batch", batch_id=batch_id), 303)
     return form.page("bank/discard_batch.html", batch=queries.get_batch(batch_id))
+
+
+@bp.get("/payments/batches/<int:batch_id>/settle")
+@bp.post("/payments/batches/<int:batch_id>/settle")
+@requires("bank:confirm")
+def settle_batch(batch_id: int) -> ResponseReturnValue:
+    """The bank has credited a file of direct debits: by hand, where no statement is imported."""
+    form = forms.CreditedForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            batches.settle(batch_id=batch_id, on=form.on.data, actor=current_user)
+            flash("What was still pending is paid, and the receipts are made.", "ok")
+            return redirect(url_for("payments.batch", batch_id=batch_id), 303)
+    return form.page("bank/settle_batch.html", batch=queries.get_batch(batch_id))
 
 
 # Statements
@@ -218,6 +251,14 @@ def confirm_line(line_id: int) -> ResponseReturnValue:
     act, target_id = request.args.get("act", ""), find_id("target") or 0
     statements.confirm(line_id=line_id, act=act, target_id=target_id, actor=current_user)
     flash("Confirmed and posted.", "ok")
+    return redirect(url_for("payments.bank"), 303)
+
+
+@bp.post("/payments/bank/lines/<int:line_id>/suspend")
+@requires("bank:confirm")
+def suspend_line(line_id: int) -> ResponseReturnValue:
+    item = statements.suspend(line_id=line_id, actor=current_user)
+    flash(f"Item {item.id} waits in suspense for its owner.", "ok")
     return redirect(url_for("payments.bank"), 303)
 
 

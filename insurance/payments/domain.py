@@ -145,8 +145,6 @@ SUSPENSE_WORDS = {
 
 AUTOPAY_NOTICE_DAYS = 3
 """How many days before the due day the payer is told that autopay will charge an invoice."""
-AUTOPAY_DAYS = (0, 3, 7, 14)
-"""On which days after the due day autopay tries to charge an invoice; after the last it is switched off."""
 
 STATUS_WORDS = {
     PaymentStatus.CREATED: Words("info", "Created", "Waiting for you to pay"),

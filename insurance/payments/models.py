@@ -195,6 +195,23 @@ class Autopay(Base):
     changed_at: Mapped[datetime]
 
 
+class Collection(Base):
+    """An invoice that is collected under a mandate, once, with the payment that this makes.
+
+    `batch_number` is the file for the bank that it is in, as plain text: at most one. The bank may send it back.
+    """
+
+    __tablename__ = "collections"
+    __table_args__ = (UniqueConstraint("invoice_id", "mandate_id"), Index(None, "collect_on"))
+
+    payment_id: Mapped[int] = mapped_column(BigId, ForeignKey("payments.id"), primary_key=True)
+    invoice_id: Mapped[int] = mapped_column(BigId, ForeignKey("invoices.id"))
+    mandate_id: Mapped[int] = mapped_column(BigId, ForeignKey("mandates.id"), index=True)
+    collect_on: Mapped[date]
+    batch_number: Mapped[str] = mapped_column(String(20), default="", index=True)
+    returned_on: Mapped[date | None]
+
+
 @append_only
 class AutopayAttempt(Base):
     """One try to charge an invoice by autopay, with the payment that it made."""

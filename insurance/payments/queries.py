@@ -7,20 +7,31 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, exists, false, func, select, true
 
 from ..accounts.models import User
+from ..billing import queries as billing
 from ..billing.domain import DisbursementStatus
-from ..billing.models import OPEN, OPEN_MINOR, BillingAccount, CreditNote, CreditNotePart, Disbursement, Invoice
+from ..billing.models import (
+    OPEN,
+    OPEN_MINOR,
+    BillingAccount,
+    CreditNote,
+    CreditNotePart,
+    Disbursement,
+    Invoice,
+    Mandate,
+)
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .domain import AUTOPAY_DAYS, AUTOPAY_NOTICE_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
+from .domain import AUTOPAY_NOTICE_DAYS, LIVE, WAITING, PaymentMethod, PaymentStatus, SuspenseStatus
 from .models import (
     Allocation,
     Autopay,
     AutopayAttempt,
     Clearing,
+    Collection,
     GatewayEvent,
     Payment,
     Receipt,
@@ -118,6 +129,25 @@ def own_payments(actor: Actor, limit: int = 50) -> list[Row]:
     """The actor's latest payments, without those that were never made."""
     statement = payment_rows(actor).where(Payment.status.not_in((PaymentStatus.CREATED, PaymentStatus.CANCELLED)))
     return list(db.session.execute(statement.order_by(Payment.id.desc()).limit(limit)))
+
+
+def to_pay(actor: Actor, day: date) -> tuple[list[Row], list[tuple[Row, date]]]:
+    """What is due in the actor's sight: what they pay themselves, and what a direct debit collects, with its day."""
+    due = billing.due_now(actor, day)
+    if not any(row.mandated for row in due):
+        return due, []
+    plan = billing.collection_plan()
+    rows = db.session.execute(
+        select(Invoice.id, Collection.collect_on)
+        .join(Mandate, (Mandate.account_id == Invoice.account_id) & Mandate.revoked_on.is_(None))
+        .outerjoin(Collection, (Collection.invoice_id == Invoice.id) & (Collection.mandate_id == Mandate.id))
+        .outerjoin(Payment, Payment.id == Collection.payment_id)
+        .where(Invoice.id.in_([row.id for row in due]))
+        .where(Collection.payment_id.is_(None) | (Payment.status == PaymentStatus.PENDING))
+    )
+    days: dict[int, date | None] = dict(rows.all())
+    collected = [(row, days[row.id] or plan.collect_on(row.due_on, day)) for row in due if row.id in days]
+    return [row for row in due if row.id not in days], collected
 
 
 def find_by_token(token: str) -> Payment | None:
@@ -501,7 +531,7 @@ def find_autopay_by_token(token: str) -> Autopay | None:
 
 
 def autopays(actor: Actor) -> list[Row]:
-    """The accounts in the actor's sight on which something may come to be due, each with its standing order if any."""
+    """The accounts in the actor's sight on which something may come to be due, each with standing order or mandate."""
     return list(
         db.session.execute(
             select(
@@ -510,9 +540,11 @@ def autopays(actor: Actor) -> list[Row]:
                 BillingAccount.product_name,
                 Autopay.active,
                 Autopay.label,
+                Mandate.account_number,
             )
             .join(Customer, Customer.id == BillingAccount.customer_id)
             .outerjoin(Autopay, Autopay.account_id == BillingAccount.id)
+            .outerjoin(Mandate, (Mandate.account_id == BillingAccount.id) & Mandate.revoked_on.is_(None))
             .where(customers.sight(actor))
             .order_by(BillingAccount.id)
             .limit(50)
@@ -548,13 +580,12 @@ def to_announce(on: date) -> Sequence[int]:
 
 def due_for_autopay(on: date) -> Sequence[tuple[int, int]]:
     """Invoices on accounts with autopay that are open and due by a day, and how often each was tried."""
+    days = billing.collection_plan().autopay_days
     tries = select(func.count()).where(AutopayAttempt.invoice_id == Invoice.id).scalar_subquery()
     rows = db.session.execute(
         select(Invoice.id, Invoice.due_on, tries)
         .join(Autopay, Autopay.account_id == Invoice.account_id)
-        .where(Autopay.active, Invoice.status.in_(OPEN), Invoice.due_on <= on, tries < len(AUTOPAY_DAYS))
+        .where(Autopay.active, Invoice.status.in_(OPEN), Invoice.due_on <= on, tries < len(days))
         .order_by(Invoice.due_on, Invoice.id)
     )
-    return [
-        (invoice_id, tried) for invoice_id, due_on, tried in rows if due_on + timedelta(days=AUTOPAY_DAYS[tried]) <= on
-    ]
+    return [(invoice_id, tried) for invoice_id, due_on, tried in rows if due_on + timedelta(days=days[tried]) <= on]

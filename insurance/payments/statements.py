@@ -10,12 +10,14 @@ from ..core import audit, clock, settings
 from ..core.db import INSERT, add, db, lock, transactional
 from ..core.errors import Conflict, RuleBroken
 from ..core.permissions import Actor, check_may
-from . import money_out, services
+from . import batches, money_out, services
 from .bank import queries
 from .bank.domain import LINE_LIFECYCLE, LineStatus
 from .bank.models import BankLine, BankStatement
 from .bank.statements import Mapping, Reading, csv_rows, is_xml, read_camt, read_csv
 from .domain import PaymentMethod
+from .models import SuspenseItem
+from .services import direct_debit, suspense
 
 
 @transactional
@@ -82,7 +84,7 @@ def import_(*, statement_id: int, mapping: Mapping | None, only_good: bool, acto
 
 @transactional
 def confirm(*, line_id: int, act: str, target_id: int, actor: Actor) -> BankLine:
-    """Do what a proposal says: the invoice is paid, or the disbursement has arrived or come back. Once, for good."""
+    """Do what a proposal says: what it is about was paid, has arrived, or came back. Once, for good."""
     check_may(actor, "bank:confirm")
     line = lock(BankLine, line_id)
     confirmed = LINE_LIFECYCLE.next(line.status, "confirm")
@@ -105,12 +107,40 @@ def confirm(*, line_id: int, act: str, target_id: int, actor: Actor) -> BankLine
         ).id
     elif act == "settle":
         line.disbursement_id = money_out.settle(id=target_id, reference="", on=line.booked_on, actor=actor).id
+    elif act == "collect":
+        line.payment_id = direct_debit.settle(payment_id=target_id, on=line.booked_on, actor=actor).id
+    elif act == "collect_all":
+        line.batch_id = batches.settle(batch_id=target_id, on=line.booked_on, actor=actor).id
+    elif act == "fail":
+        facts: dict[str, Any] = {"version": None, "reason": _sent_back(line), "actor": actor}
+        line.payment_id = services.return_(payment_id=target_id, **facts).id
     else:
-        reason = f"Sent back by the bank: {line.reference}"[:200]
-        line.disbursement_id = money_out.return_(id=target_id, reason=reason, actor=actor).id
+        line.disbursement_id = money_out.return_(id=target_id, reason=_sent_back(line), actor=actor).id
     line.status = confirmed
     _decided(line, "confirm", actor, act=act, target_id=target_id)
     return line
+
+
+def _sent_back(line: BankLine) -> str:
+    return f"Sent back by the bank: {line.reference}"[:200]
+
+
+@transactional
+def suspend(*, line_id: int, actor: Actor) -> SuspenseItem:
+    """Let money wait in suspense until somebody finds its owner; however often one asks, it waits there once."""
+    check_may(actor, "bank:confirm")
+    line = lock(BankLine, line_id)
+    if line.suspense_id:
+        return db.session.get_one(SuspenseItem, line.suspense_id)
+    confirmed = LINE_LIFECYCLE.next(line.status, "confirm")
+    if line.amount_minor < 0:
+        raise RuleBroken("Money that went waits for no owner. Set the line aside, or record what it was for.")
+    item = suspense.record(
+        amount=line.amount, received_on=line.booked_on, reference=line.reference[:100], payer=line.party, actor=actor
+    )
+    line.suspense_id, line.status = item.id, confirmed
+    _decided(line, "suspend", actor, suspense_id=item.id)
+    return item
 
 
 @transactional

@@ -18,6 +18,7 @@ from ..web.arguments import find_id, get_id
 from ..web.guard import public, requires
 from ..web.pages import Choice, Col, ListPage
 from . import forms, queries, services
+from .bank import queries as bank
 from .domain import (
     LIVE,
     METHOD_WORDS,
@@ -417,6 +418,7 @@ def suspense_item(suspense_id: int) -> ResponseReturnValue:
         item=item,
         words=SUSPENSE_WORDS[item.status],
         allows=SUSPENSE_LIFECYCLE.actions(item.status),
+        line=bank.find_line_of(suspense_id),
     )
 
 

@@ -1,7 +1,7 @@
 """What admins set by forms: the company, the words of mails, and the letters of numbers."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
@@ -9,6 +9,9 @@ from flask.testing import FlaskClient
 
 from insurance.accounts import services as accounts
 from insurance.admin import services
+from insurance.billing import queries as billing
+from insurance.billing.domain import CollectionPlan, Ladder
+from insurance.billing.services import dunning
 from insurance.core import clock, numbering, outbox, settings
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db, transaction
@@ -21,8 +24,10 @@ from insurance.documents import pdf
 from insurance.documents.models import Document
 from insurance.messages import domain, queries, rendering
 from insurance.operations import verify
+from insurance.products import queries as products
 from tests import factories
 from tests.agents.test_pages import statements
+from tests.conftest import TODAY
 from tests.races import together
 
 pytestmark = pytest.mark.sqlite_only
@@ -62,7 +67,7 @@ def rendered(template: str, **facts: str) -> rendering.Rendered:
 # Who, and what all settings have in common
 
 
-PATHS = ["", "/company", "/numbering", "/mails", "/mails/receipt"]
+PATHS = ["", "/company", "/numbering", "/mails", "/mails/receipt", "/dunning", "/dunning/standard", "/collection"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -334,6 +339,7 @@ LETTERS = {
     "CRN": "HMN",
     "NOT": "HMD",
     "BAT": "HMB",
+    "MND": "HMM",
     "CLM": "HMC",
     "CUS": "HMK",
 }
@@ -405,3 +411,43 @@ def test_two_admins_who_change_numbering_do_not_end_with_the_same_letters(app, a
     )
     assert sum(isinstance(outcome, Stale) for outcome in outcomes) == 1
     assert len(set(numbering.letters().values())) == len(LETTERS)
+
+
+# Notices and collection
+
+
+def test_a_product_has_a_ladder_of_its_own_until_it_goes_by_the_standard_again(pages) -> None:
+    own = {"reminder": "5", "overdue": "2", "second": "4", "cancellation": "6", "grace": "9"}
+    here = "/admin/settings/dunning/standard"
+    assert send(pages, here, **own).location == "/admin/settings/dunning"
+    assert billing.ladder("standard") == Ladder(-5, 2, 4, 6, 9)
+    assert billing.ladder() == billing.ladder("other") == Ladder()
+    assert "Days of its own" in pages.get("/admin/settings/dunning").text
+    assert send(pages, here, **own | {"grace": "6"}).status_code == 422
+    assert pages.post(f"{here}/standard").status_code == 303
+    assert billing.ladder("standard") == Ladder()
+    assert pages.get("/admin/settings/dunning/unknown").status_code == 404
+
+
+def test_notices_go_by_the_ladder_of_their_product(app, admin) -> None:
+    factories.bound_policy()
+    on = TODAY + timedelta(days=3)
+    assert dunning.send_notices(on=on - timedelta(days=2), notice_days=lambda _ids: {}, actor=admin) == 1
+    product = products.catalogue()[0]
+    with transaction() as session:
+        session.query(Mail).update({"status": outbox.MailStatus.KEPT})
+    steps = {"reminder": -5, "overdue": 1, "second": 3, "cancellation": 6, "grace": 9}
+    assert dunning.send_notices(on=on, notice_days=lambda _ids: {}, actor=admin) == 0
+    services.change_product_dunning(product=product, version=0, steps=steps, actor=admin)
+    assert dunning.send_notices(on=on, notice_days=lambda _ids: {}, actor=admin) == 1
+
+
+def test_admins_say_when_cards_are_charged_and_debits_begun(pages) -> None:
+    answers = {"autopay_days": "1, 5,9", "lead_days": "3", "most_returns": "1"}
+    assert send(pages, "/admin/settings/collection", **answers).location == "/admin/settings"
+    assert billing.collection_plan() == CollectionPlan((1, 5, 9), 3, 1)
+    assert "1, 5, 9 days after the due day" in pages.get("/admin/settings").text
+    for wrong in ("", "x", "5, 1", "0, 99", "1,,2", "-1"):
+        refused = send(pages, "/admin/settings/collection", **answers | {"autopay_days": wrong})
+        assert refused.status_code == 422, wrong
+        assert wrong in refused.text

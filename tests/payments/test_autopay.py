@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from insurance.billing.domain import PaymentPlan
+from insurance.billing.domain import CollectionPlan, PaymentPlan
 from insurance.billing.models import Invoice
 from insurance.core import clock
 from insurance.core.db import db
@@ -15,7 +15,7 @@ from insurance.core.permissions import Actor, Role
 from insurance.jobs import services as jobs
 from insurance.operations import verify
 from insurance.payments import services
-from insurance.payments.domain import AUTOPAY_DAYS, PaymentStatus
+from insurance.payments.domain import PaymentStatus
 from insurance.payments.gateways import Method
 from insurance.payments.models import Autopay, AutopayAttempt, Payment, Receipt
 from insurance.payments.services import autopay, gateway
@@ -105,7 +105,7 @@ def test_nobody_is_told_of_a_charge_that_will_not_be_made(app, person, invoice) 
 def test_a_declined_card_is_tried_on_its_days_and_then_autopay_is_off(app, person, invoice) -> None:
     switch_on(invoice, person, BAD)
     tried = [days for days in range(30) if autopay.charge_due(on=TODAY + timedelta(days=days))]
-    assert tuple(tried) == AUTOPAY_DAYS
+    assert tuple(tried) == CollectionPlan().autopay_days
     assert [mail["next_on"] for mail in mails("autopay_failed")] == ["4 Jun 2026", "8 Jun 2026", "15 Jun 2026"]
     assert len(mails("autopay_off")) == 1
     row = db.session.query(Autopay).one()

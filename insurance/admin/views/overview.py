@@ -54,6 +54,7 @@ def overview() -> ResponseReturnValue:
         unassigned=waiting.unassigned,
         new_feedback=waiting.feedback,
         refunds=waiting.refunds,
+        debits=waiting.debits,
         failed_backup=waiting.failed_backup,
     )
 

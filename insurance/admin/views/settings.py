@@ -1,6 +1,8 @@
 """What admins set: the company, the letters of numbers, the words of mails."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from flask import current_app, flash, redirect, render_template, request, url_for
@@ -9,13 +11,15 @@ from flask_login import current_user
 
 from ...accounts.sign_in import fresh
 from ...billing import queries as billing
-from ...billing.domain import Ladder, masked
+from ...billing.domain import CollectionPlan, Ladder, masked
 from ...core import clock, formats, numbering, settings
 from ...core.errors import NotFound
 from ...core.money import Money
 from ...messages import queries as messages
 from ...messages import rendering as message_rendering
 from ...messages.domain import NOT_IN_SUBJECT, SAMPLES, check_text
+from ...products import queries as products
+from ...products.models import Product
 from ...web.guard import requires
 from .. import bp, forms, queries, services
 
@@ -28,6 +32,8 @@ def setting_list() -> ResponseReturnValue:
         series=numbering.SERIES,
         letters=numbering.letters(),
         ladder=billing.ladder(),
+        own_ladders=len(settings.get_all("dunning ")),
+        plan=billing.collection_plan(),
         bank=settings.get("bank"),
         locale=formats.LOCALES[formats.current()],
         account=masked(settings.get("bank").get("account_number", "")),
@@ -98,6 +104,7 @@ def edit_bank() -> ResponseReturnValue:
                 name=form.name.data,
                 account_number=form.account_number.data,
                 bic=form.bic.data,
+                creditor_id=form.creditor_id.data,
                 actor=current_user,
             )
             flash("Saved. Files for the bank are drawn on this account from now on.", "ok")
@@ -124,18 +131,67 @@ def edit_numbering() -> ResponseReturnValue:
 @bp.post("/settings/dunning")
 @requires("setting:edit")
 def edit_dunning() -> ResponseReturnValue:
-    """The ladder: on the form the reminder counts days before, in the rule it is below 0."""
-    steps, version = _setting("dunning", asdict(Ladder()))
+    """The standard ladder, and which products have one of their own."""
+    own = settings.get_all("dunning ")
+    context = {"product": None, "products": [(product, product.code in own) for product in products.catalogue()]}
+    return _ladder("dunning", Ladder(), services.change_dunning, context)
+
+
+@bp.get("/settings/dunning/<code>")
+@bp.post("/settings/dunning/<code>")
+@requires("setting:edit")
+def edit_product_dunning(code: str) -> ResponseReturnValue:
+    """The ladder of one product, which begins as the standard one."""
+    product = _product(code)
+    change = partial(services.change_product_dunning, product=product)
+    return _ladder(f"dunning {code}", billing.ladder(), change, {"product": product, "products": []})
+
+
+def _ladder(name: str, standard: Ladder, change: Callable[..., None], context: dict[str, Any]) -> ResponseReturnValue:
+    """Change a ladder: on the form the reminder counts days before, in the rule it is below 0."""
+    steps, version = _setting(name, asdict(standard))
     form = forms.DunningForm(**{**steps, "reminder": -steps["reminder"]}, version=version)
     if form.validate_on_submit():
         with form.refusals():
-            given = {name: form[name].data for name in steps}
-            services.change_dunning(
-                version=form.version.data, steps={**given, "reminder": -given["reminder"]}, actor=current_user
-            )
+            given = {step: form[step].data for step in steps}
+            change(version=form.version.data, steps={**given, "reminder": -given["reminder"]}, actor=current_user)
             flash("Saved. Notices that are sent from now on go by these days.", "ok")
+            return redirect(url_for("admin.edit_dunning"), 303)
+    return form.page("admin/setting_dunning.html", own=bool(settings.get(name)), **context)
+
+
+@bp.post("/settings/dunning/<code>/standard")
+@requires("setting:edit")
+def use_standard_dunning(code: str) -> ResponseReturnValue:
+    services.use_standard_dunning(product=_product(code), actor=current_user)
+    flash("Its notices go by the standard days again.", "ok")
+    return redirect(url_for("admin.edit_dunning"), 303)
+
+
+def _product(code: str) -> Product:
+    product = next((product for product in products.catalogue() if product.code == code), None)
+    if product is None:
+        raise NotFound("We do not sell such a product.")
+    return product
+
+
+@bp.get("/settings/collection")
+@bp.post("/settings/collection")
+@requires("setting:edit")
+def edit_collection() -> ResponseReturnValue:
+    """When cards are charged and direct debits begun, and when both stop."""
+    value, version = _setting("collection", asdict(CollectionPlan()))
+    form = forms.CollectionForm(**value, version=version)
+    if form.validate_on_submit():
+        with form.refusals():
+            services.change_collection(
+                version=form.version.data,
+                plan=CollectionPlan(form.autopay_days.data, form.lead_days.data, form.most_returns.data),
+                actor=current_user,
+            )
+            flash("Saved. What falls due from now on is taken so.", "ok")
             return redirect(url_for("admin.setting_list"), 303)
-    return form.page("admin/setting_dunning.html")
+    return form.page("admin/setting_collection.html")
 
 
 @bp.get("/settings/mails")
@@ -145,7 +201,11 @@ def mail_texts() -> ResponseReturnValue:
 
 
 def _edited_mails() -> set[str]:
-    return {name.removeprefix("mail ") for name, setting in queries.settings().items() if setting.value}
+    return {
+        name.removeprefix("mail ")
+        for name, setting in queries.settings().items()
+        if setting.value and name.startswith("mail ")
+    }
 
 
 @bp.get("/settings/mails/<template>")

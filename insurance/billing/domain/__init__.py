@@ -1,6 +1,7 @@
 """The rules of billing: what is owed and when, and what follows when it is not paid."""
 
-from .bank_accounts import check_account, is_iban, masked
+from .bank_accounts import check_account, check_creditor_id, check_debtor_account, is_iban, masked
+from .collection import CollectionPlan
 from .dunning import AGE_WORDS, AGES, STEP_WORDS, Ladder, Step, lapse_on, next_step
 from .invoices import (
     BILLED_DAYS_AHEAD,
@@ -40,6 +41,7 @@ __all__ = [
     "PLAN_MONTHS",
     "PLAN_WORDS",
     "STEP_WORDS",
+    "CollectionPlan",
     "DisbursementKind",
     "DisbursementStatus",
     "Instalment",
@@ -52,6 +54,8 @@ __all__ = [
     "Step",
     "allocate",
     "check_account",
+    "check_creditor_id",
+    "check_debtor_account",
     "is_iban",
     "is_overdue",
     "lapse_on",

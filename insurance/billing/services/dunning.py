@@ -1,6 +1,6 @@
 """Notices about unpaid invoices: sent step by step by the nightly run, held on request, posted where mail cannot go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 
 from flask import current_app
@@ -22,13 +22,18 @@ NoticeDays = Callable[[Sequence[int]], Mapping[int, int]]
 """Of some accounts, those whose policy is in force, and the days that its notice of cancellation must run."""
 
 
-def send_notices(*, on: date, notice_days: NoticeDays, actor: Actor) -> int:
+def send_notices(*, on: date, notice_days: NoticeDays, spared: Collection[int] = (), actor: Actor) -> int:
     """Send every notice that is due on a day, some hundreds of accounts at once; how many.
 
-    Broken off, it goes on where it was; run again, it sends nothing twice.
+    `spared` are accounts that wait, because a payment is on its way. Broken off, it goes on where it was; run again, it
+    sends nothing twice.
     """
-    ladder = queries.ladder()
-    return sum(_send_chunk(ids, on, ladder, notice_days(ids), actor) for ids in queries.accounts_to_dun(on, ladder))
+    sent = 0
+    for ladder, of in queries.ladders():
+        for found in queries.accounts_to_dun(on, ladder, of):
+            ids = [id_ for id_ in found if id_ not in spared]
+            sent += _send_chunk(ids, on, ladder, notice_days(ids), actor)
+    return sent
 
 
 @transactional
@@ -37,12 +42,15 @@ def _send_chunk(
 ) -> int:
     accounts = queries.lock_accounts(account_ids)
     taken = queries.notices_taken(account_ids)
+    collected = queries.mandates_in_force(account_ids)
     late: dict[int, Money] = {}
     due: list[tuple[Invoice, Step]] = []
     for invoice in queries.invoices_open_on(account_ids):
         if invoice.due_on < on:
             late[invoice.account_id] = late.get(invoice.account_id, Money.zero(invoice.currency)) + invoice.open
         step = next_step(ladder, invoice.due_on, taken.get(invoice.id, {}), on)
+        if step is Step.REMINDER and invoice.account_id in collected:
+            continue  # nobody has to pay what is collected
         if step and (step is not Step.CANCELLATION or invoice.account_id in notice_days):
             due.append((invoice, step))
     numbers = numbering.take_some("NOT", len(due)) if due else []
@@ -168,7 +176,7 @@ def lapse_due(account: BillingAccount, *, on: date, notice_days: int) -> Invoice
     """The unpaid invoice for which an account's cover ends on a day, once its notice has run; asked under lock."""
     if account.hold_until and account.hold_until >= on:
         return None
-    ladder = queries.ladder()
+    ladder = queries.ladder(account.product_code)
     taken = queries.notices_taken([account.id])
     for invoice in queries.open_invoices(account.id):
         handed_over = taken.get(invoice.id, {}).get(Step.CANCELLATION)

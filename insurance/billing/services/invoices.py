@@ -22,6 +22,7 @@ from .. import queries
 from ..domain import Instalment, ItemKind, PaymentPlan
 from ..models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
 from ..queries import Shares
+from .announcement import announcement
 
 CREDITED_AT_INVOICE = {
     ItemKind.CHARGE: Account.UNBILLED,
@@ -33,13 +34,20 @@ ITEM_WORDS = {ItemKind.CHARGE: "Premium", ItemKind.TAX: "Tax", ItemKind.FEE: "Fe
 
 
 def open_account(
-    *, policy_number: str, product_name: str, customer: Customer, currency: str, plan: PaymentPlan
+    *,
+    policy_number: str,
+    product_code: str,
+    product_name: str,
+    customer: Customer,
+    currency: str,
+    plan: PaymentPlan,
 ) -> BillingAccount:
     """The billing account of a policy; part of the transaction that binds it."""
     return add(
         BillingAccount(
             customer_id=customer.id,
             policy_number=policy_number,
+            product_code=product_code,
             product_name=product_name,
             holder_name=customer.name,
             currency=currency,
@@ -120,14 +128,18 @@ def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> list[Invoice]:
         (_invoice(number, part, on), *accounts[part[0].account_id], part)
         for number, part in zip(numbers, parts, strict=True)
     ]
-    issued = [_document(invoice, part, shares, account, customer) for invoice, account, customer, part in bills]
+    told = _announcements([invoice for invoice, *_ in bills], on)
+    issued = [
+        _document(invoice, part, shares, account, customer, told.get(invoice.number))
+        for invoice, account, customer, part in bills
+    ]
     add_all(issued)
     for (invoice, *_), document in zip(bills, issued, strict=True):
         invoice.document_id = document.id
     add_all([invoice for invoice, *_ in bills])
     for invoice, account, customer, part in bills:
         _post(invoice, account, part, on)
-        _mail(invoice, account, customer)
+        _mail(invoice, account, customer, told.get(invoice.number))
         audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
     return [invoice for invoice, *_ in bills]
 
@@ -159,23 +171,44 @@ def _post(invoice: Invoice, account: BillingAccount, items: list[BillingItem], o
         )
 
 
-def _mail(invoice: Invoice, account: BillingAccount, customer: Customer) -> None:
-    if customer.email:
-        outbox.enqueue(
-            "invoice_issued",
-            to=customer.email,
-            document_id=invoice.document_id,
-            name=customer.name,
-            number=invoice.number,
-            policy_number=account.policy_number,
-            amount=invoice.total.in_words,
-            due_on=in_words(invoice.due_on),
-            pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
-        )
+def _announcements(invoices: Sequence[Invoice], on: date) -> dict[str, dict[str, str]]:
+    """How each invoice will be collected, by its number; nothing of those that their payers pay themselves."""
+    plan = queries.collection_plan()
+    mandates = queries.mandates_in_force([invoice.account_id for invoice in invoices])
+    told = {
+        invoice.number: announcement(mandates[invoice.account_id], invoice.total, plan.collect_on(invoice.due_on, on))
+        for invoice in invoices
+        if invoice.account_id in mandates
+    }
+    return {number: facts for number, facts in told.items() if facts}
+
+
+def _mail(invoice: Invoice, account: BillingAccount, customer: Customer, told: dict[str, str] | None) -> None:
+    if not customer.email:
+        return
+    to_pay = {
+        "amount": invoice.total.in_words,
+        "due_on": in_words(invoice.due_on),
+        "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
+    }
+    outbox.enqueue(
+        "invoice_collected" if told else "invoice_issued",
+        to=customer.email,
+        document_id=invoice.document_id,
+        name=customer.name,
+        number=invoice.number,
+        policy_number=account.policy_number,
+        **(told or to_pay),
+    )
 
 
 def _document(
-    invoice: Invoice, items: list[BillingItem], shares: Shares, account: BillingAccount, customer: Customer
+    invoice: Invoice,
+    items: list[BillingItem],
+    shares: Shares,
+    account: BillingAccount,
+    customer: Customer,
+    told: dict[str, str] | None,
 ) -> Document:
     part = f"Instalment {invoice.instalment} of {invoice.instalments}" if invoice.instalments > 1 else ""
     return documents.written(
@@ -193,6 +226,7 @@ def _document(
             ],
             "total": invoice.total.in_words,
             "worksheet": worksheet(items, shares),
+            "collected": told or {},
             "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/payments",
         },
     )

@@ -5,7 +5,7 @@ from typing import Any
 from wtforms.validators import ValidationError
 
 from ...core import clock
-from ...web.forms import ChoiceField, DateField, FilesField, Form, Input, KeyField, MoneyField, TextField
+from ...web.forms import CheckField, ChoiceField, DateField, FilesField, Form, Input, KeyField, MoneyField, TextField
 from ...web.uploads import MOST_BYTES, clean_name
 from .statements import DATE_FORMATS, DECIMALS
 
@@ -28,6 +28,32 @@ class SentForm(Form):
     """When the bank was given a file."""
 
     on = DateField("Given to the bank on", past=True, default=clock.today)
+
+
+class CreditedForm(Form):
+    """When the bank has credited a file."""
+
+    on = DateField("Credited by the bank on", past=True, default=clock.today)
+
+
+class MandateForm(Form):
+    """A mandate that was signed on paper."""
+
+    holder_name = TextField("Account holder", hint="As the bank knows them", max=70)
+    account_number = TextField("IBAN", max=50)
+    bic = TextField("BIC", max=11, optional=True)
+    signed_on = DateField("Signed on", past=True, default=clock.today)
+
+
+class OwnMandateForm(Form):
+    """A mandate that a customer gives by ticking the box."""
+
+    holder_name = TextField("Account holder", hint="As your bank knows you", max=70, autocomplete="name")
+    account_number = TextField("IBAN", max=50)
+    bic = TextField("BIC", max=11, optional=True)
+    agreed = CheckField(
+        "I give this mandate", must_tick=True, missing="Tick “I give this mandate” if you agree to its text"
+    )
 
 
 class DiscardForm(Form):

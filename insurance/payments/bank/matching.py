@@ -9,6 +9,7 @@ from ...core.money import Money
 from .statements import Line
 
 NUMBER = re.compile(r"[A-Z]{3}-?[0-9]{4}-?[0-9]{6,}")
+DEBIT = re.compile(r"\bIN-([0-9]{8,18})\b")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,32 @@ class OpenOrder:
 
 
 @dataclass(frozen=True)
+class OpenDebit:
+    """A direct debit that the bank was asked for: it may be collected, or come back even after that."""
+
+    payment_id: int
+    end_to_end_id: str
+    about: str
+    amount: Money
+    is_pending: bool
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """A file of direct debits, which the bank may credit in one sum."""
+
+    id: int
+    number: str
+    total: Money
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """What a line is taken for. `act` is pay (an invoice), settle or return (a disbursement)."""
+    """What a line is taken for.
+
+    `act` is pay (an invoice), settle or return (a disbursement), collect or fail (a direct debit), or collect_all (a
+    file of them).
+    """
 
     act: str
     target_id: int
@@ -47,8 +72,21 @@ class Proposal:
     score: int
 
 
-def propose(line: Line, invoices: Iterable[OpenInvoice], orders: Iterable[OpenOrder], most: int = 3) -> list[Proposal]:
-    """The best proposals for a line. Nothing is proposed by the amount or the name alone."""
+def propose(
+    line: Line,
+    invoices: Iterable[OpenInvoice],
+    orders: Iterable[OpenOrder],
+    debits: Iterable[OpenDebit] = (),
+    batches: Iterable[OpenBatch] = (),
+    most: int = 3,
+) -> list[Proposal]:
+    """The best proposals for a line. Nothing is proposed by the amount or the name alone.
+
+    What is a direct debit of ours is nothing else: the invoice that its reference names would be paid twice.
+    """
+    collected = [_debit(line, debit) for debit in debits] + [_batch(line, batch) for batch in batches]
+    if ours := [proposal for proposal in collected if proposal]:
+        return ours[:most]
     found = [_pay(line, invoice) for invoice in invoices] if line.amount.minor > 0 else []
     found += [_order(line, order) for order in orders]
     good = [proposal for proposal in found if proposal and proposal.score >= 50]
@@ -97,6 +135,34 @@ def _order(line: Line, order: OpenOrder) -> Proposal | None:
     if act == "return" and not reasons[0].startswith("The reference"):
         return None
     return Proposal(act, order.id, 0, f"{order.reason} to {order.payee_name}", _sentence(reasons), min(score, 100))
+
+
+def debit_id(payment_id: int) -> str:
+    """How a direct debit is called in the file for the bank, and on the statement that answers it."""
+    return f"IN-{payment_id:08d}"
+
+
+def debits_in(text: str) -> set[int]:
+    """The payments whose direct debits a reference names."""
+    return {int(number) for number in DEBIT.findall(text.upper())}
+
+
+def _debit(line: Line, debit: OpenDebit) -> Proposal | None:
+    came = line.amount.minor > 0
+    if debit.payment_id not in debits_in(line.reference) or (came and not debit.is_pending):
+        return None
+    if Money(abs(line.amount.minor), line.amount.currency) != debit.amount:
+        return None
+    act = "collect" if came else "fail"
+    reason = f"The reference is that of our direct debit {debit.end_to_end_id}, and the amount is the same."
+    return Proposal(act, debit.payment_id, 0, debit.about, reason, 100)
+
+
+def _batch(line: Line, batch: OpenBatch) -> Proposal | None:
+    if batch.number not in numbers_in(line.reference) or line.amount != batch.total:
+        return None
+    reason = f"The reference names our file {batch.number}, and the amount is all of it."
+    return Proposal("collect_all", batch.id, 0, f"file {batch.number}", reason, 100)
 
 
 def _sentence(reasons: list[str]) -> str:

@@ -12,7 +12,10 @@ from .domain import BatchStatus, LineStatus
 
 
 class BankBatch(Base):
-    """A file that lets the bank pay some disbursements. Its bytes are kept as they were made."""
+    """A file that lets the bank pay some disbursements, or collect some direct debits on one day.
+
+    Its bytes are kept as they were made.
+    """
 
     __tablename__ = "bank_batches"
 
@@ -27,8 +30,14 @@ class BankBatch(Base):
     created_at: Mapped[datetime]
     created_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     sent_on: Mapped[date | None]
+    collect_on: Mapped[date | None]
 
     total = money_of("total_minor")
+
+    @property
+    def collects(self) -> bool:
+        """Whether it takes money in."""
+        return self.collect_on is not None
 
 
 class BankStatement(Base):
@@ -54,7 +63,8 @@ class BankLine(Base):
         UniqueConstraint("account_number", "key"),
         CheckConstraint("amount_minor <> 0", name="moves_something"),
         CheckConstraint(
-            "status <> 'confirmed' OR payment_id IS NOT NULL OR disbursement_id IS NOT NULL",
+            "status <> 'confirmed' OR payment_id IS NOT NULL OR disbursement_id IS NOT NULL OR batch_id IS NOT NULL "
+            "OR suspense_id IS NOT NULL",
             name="confirmed_as_something",
         ),
         Index(None, "status", "id"),
@@ -73,6 +83,8 @@ class BankLine(Base):
     status: Mapped[LineStatus] = mapped_column(words(LineStatus), default=LineStatus.OPEN)
     payment_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("payments.id"), index=True)
     disbursement_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("disbursements.id"), index=True)
+    batch_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("bank_batches.id"), index=True)
+    suspense_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("suspense_items.id"), unique=True)
     decided_by_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     decided_at: Mapped[datetime | None]
 

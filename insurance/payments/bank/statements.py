@@ -207,11 +207,18 @@ def _entry(entry: Any, account: str, seen: Counter[str]) -> list[Line]:
                 account_number=account[:34],
                 booked_on=booked_on,
                 amount=-amount if went else amount,
-                reference=_text(reference, 500),
+                # What was read first is in the key, so what helps to match is added here and changes no key.
+                reference=_text(" ".join(filter(None, (reference, *_also_said(entry, about, reference)))), 500),
                 party=_text(party, 200),
             )
         )
     return lines
+
+
+def _also_said(entry: Any, about: Any, reference: str) -> list[str]:
+    """The file of ours that an entry answers, and why a bank sends something back, if the reference does not say so."""
+    said = [_find(about, "Refs/PmtInfId"), _find(entry, "NtryDtls/Btch/PmtInfId"), _find(about, "RtrInf/Rsn/Cd")]
+    return [text for text in dict.fromkeys(said) if text and text not in reference]
 
 
 def _amount_of(element: Any) -> Money | None:

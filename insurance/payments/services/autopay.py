@@ -19,7 +19,7 @@ from ...core.errors import NotFound, RuleBroken
 from ...core.permissions import SYSTEM, Actor, check_may
 from ...customers.models import Customer
 from .. import gateways, queries
-from ..domain import AUTOPAY_DAYS, WAITING, PaymentMethod, PaymentStatus
+from ..domain import WAITING, PaymentMethod, PaymentStatus
 from ..gateways import Answer, Method, Unreachable
 from ..models import Autopay, AutopayAttempt, Payment
 from . import intake
@@ -30,6 +30,8 @@ def order(*, account_id: int, actor: Actor) -> Autopay:
     """Begin to switch autopay on for an account: the payer goes on to save a method at the gateway."""
     check_may(actor, "autopay:switch")
     account = lock(BillingAccount, billing.get_account(account_id, actor).id)
+    if billing.find_mandate(account.id):
+        raise RuleBroken("Invoices of this policy are collected by direct debit. Revoke the mandate first.")
     autopay = queries.find_autopay(account.id) or Autopay(account_id=account.id, active=False)
     autopay.token, autopay.changed_at = secrets.token_urlsafe(24), clock.now()
     autopay.ordered_by_id = actor.id or 0
@@ -70,7 +72,7 @@ def save(*, token: str, method: Method) -> Autopay:
     autopay.payer_id, autopay.method_id, autopay.label = method.payer_id, method.method_id, method.label
     autopay.active, autopay.ended_because, autopay.changed_at = True, "", clock.now()
     audit.record("switch_on", autopay, label=account.policy_number, actor=SYSTEM, method=method.label)
-    _mail("autopay_on", account, method=method.label)
+    tell("autopay_on", account, method=method.label)
     return autopay
 
 
@@ -82,11 +84,12 @@ def switch_off(*, account_id: int, actor: Actor) -> Autopay:
     autopay = queries.find_autopay(account.id)
     if autopay is None or not autopay.active:
         raise RuleBroken("Autopay is off already.")
-    _switch_off(autopay, account, "Switched off by its owner", actor)
+    end(autopay, account, "Switched off by its owner", actor)
     return autopay
 
 
-def _switch_off(autopay: Autopay, account: BillingAccount, because: str, actor: Actor) -> None:
+def end(autopay: Autopay, account: BillingAccount, because: str, actor: Actor) -> None:
+    """Switch autopay off, as part of the act that ends it."""
     autopay.active, autopay.ended_because, autopay.changed_at = False, because, clock.now()
     audit.record("switch_off", autopay, label=account.policy_number, actor=actor, because=because)
 
@@ -107,7 +110,7 @@ def _announce(invoice_id: int, on: date) -> bool:
     if autopay is None or not autopay.active or not invoice.open or invoice.autopay_told_on:
         return False
     invoice.autopay_told_on = on
-    _mail(
+    tell(
         "autopay_soon",
         account,
         number=invoice.number,
@@ -148,7 +151,7 @@ def _begin(invoice_id: int, number: int, on: date) -> tuple[Payment, Autopay] | 
     account = lock(BillingAccount, invoice.account_id)
     invoice = lock(Invoice, invoice_id)
     autopay = queries.find_autopay(account.id)
-    if autopay is None or not autopay.active or invoice.status not in OPEN:
+    if autopay is None or not autopay.active or invoice.status not in OPEN or billing.find_mandate(account.id):
         return None
     if queries.attempts_on(invoice.id) != number - 1 or queries.on_its_way(invoice.id):
         return None
@@ -176,21 +179,23 @@ def _failed(attempt: AutopayAttempt, payment: Payment) -> None:
     account = db.session.get_one(BillingAccount, payment.account_id)
     invoice = db.session.get_one(Invoice, attempt.invoice_id)
     autopay = queries.find_autopay(account.id)
+    days = billing.collection_plan().autopay_days
     said: dict[str, Any] = {
         "number": invoice.number,
         "amount": payment.amount.in_words,
         "method": autopay.label if autopay else "",
         "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
     }
-    if autopay and attempt.number >= len(AUTOPAY_DAYS):
-        _switch_off(autopay, account, f"Invoice {invoice.number} could not be charged", SYSTEM)
-        _mail("autopay_off", account, **said)
+    if autopay and attempt.number >= len(days):
+        end(autopay, account, f"Invoice {invoice.number} could not be charged", SYSTEM)
+        tell("autopay_off", account, **said)
     else:
-        next_on = invoice.due_on + timedelta(days=AUTOPAY_DAYS[attempt.number])
-        _mail("autopay_failed", account, **said, next_on=in_words(next_on))
+        next_on = invoice.due_on + timedelta(days=days[attempt.number])
+        tell("autopay_failed", account, **said, next_on=in_words(next_on))
 
 
-def _mail(template: str, account: BillingAccount, **said: Any) -> None:
+def tell(template: str, account: BillingAccount, /, **said: Any) -> None:
+    """Mail the customer of an account, if they have an address."""
     customer = db.session.get_one(Customer, account.customer_id)
     if customer.email:
         outbox.enqueue(template, to=customer.email, name=customer.name, policy_number=account.policy_number, **said)

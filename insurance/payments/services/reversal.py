@@ -17,19 +17,27 @@ from ...ledger.domain import COMPANY, Account, Event
 from .. import money_out, queries
 from ..domain import METHOD_WORDS, PAYMENT_LIFECYCLE, PaymentMethod, PaymentStatus, once_paid_back
 from ..models import Payment
+from . import direct_debit
 from .allocation import spend, take_back
 from .intake import DEBITED, move
 
 
 @transactional
-def return_(*, payment_id: int, version: int, reason: str, actor: Actor) -> Payment:
+def return_(*, payment_id: int, version: int | None, reason: str, actor: Actor) -> Payment:
     """A cheque bounced, or a bank took a transfer or a direct debit back: the invoices are open again.
+
+    A direct debit that was still pending has failed: no money had come.
 
     Where a part was paid back to the customer already this is refused: what they owe then is a matter for people.
     """
     payment, account = _locked(payment_id, version, "payment:return", actor)
     if payment.method in (PaymentMethod.CARD, PaymentMethod.CASH):
         raise Conflict(f"{METHOD_WORDS[payment.method]} is not returned by a bank.")
+    if payment.status is PaymentStatus.PENDING and payment.method is PaymentMethod.DIRECT_DEBIT:
+        direct_debit.check_is_with_bank(payment)
+        move(payment, "fail")
+        _note("return", payment, account, actor, reason)
+        return payment
     _stop_refunds(payment)
     if payment.refunded_minor:
         raise Conflict(
@@ -142,6 +150,8 @@ def _give_up(account: BillingAccount, payment: Payment, amount: Money, event: Ev
 
 def _note(act: str, payment: Payment, account: BillingAccount, actor: Actor, reason: str) -> None:
     audit.record(act, payment, label=account.policy_number, actor=actor, amount=payment.kept, reason=reason)
+    if act == "return" and direct_debit.came_back(payment, account, actor):
+        return
     customer = db.session.get_one(Customer, account.customer_id)
     if customer.email:
         outbox.enqueue(

@@ -171,7 +171,12 @@ def bind(*, policy_id: int, plan: PaymentPlan = PaymentPlan.ANNUAL, version: int
     )
     product = db.session.get_one(Product, product_version.product_id)
     account = billing.open_account(
-        policy_number=policy.number, product_name=product.name, customer=customer, currency=policy.currency, plan=plan
+        policy_number=policy.number,
+        product_code=product.code,
+        product_name=product.name,
+        customer=customer,
+        currency=policy.currency,
+        plan=plan,
     )
     policy.account_id = account.id
     billing.charge(account, parts, on=today)

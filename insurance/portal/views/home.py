@@ -15,6 +15,7 @@ from ...customers import queries as customers
 from ...customers import services as customer_services
 from ...customers.forms import ContactForm
 from ...documents import queries as documents
+from ...payments import queries as payments
 from ...policies import queries as policies
 from ...policies.domain import STATUS_WORDS
 from ...products import queries as products
@@ -33,7 +34,7 @@ def home() -> ResponseReturnValue:
     return render_template(
         "portal/home.html",
         customer=customers.find_own(current_user),
-        due=billing.due_now(current_user, today),
+        due=payments.to_pay(current_user, today)[0],
         claims=open_claims,
         claim_words=CLAIM_WORDS,
         progress=claims.progress_of(open_claims),

@@ -5,16 +5,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ...billing import queries as billing
-from ...billing.domain import DISBURSEMENT_WORDS
+from ...billing.domain import DISBURSEMENT_WORDS, masked
 from ...billing.services import invoices
 from ...core import clock
 from ...documents import queries as documents
 from ...payments import queries, services
-from ...payments.domain import AUTOPAY_DAYS, METHOD_WORDS, STATUS_WORDS, WAITING
+from ...payments.bank.forms import ActForm, OwnMandateForm
+from ...payments.domain import METHOD_WORDS, STATUS_WORDS, WAITING
 from ...payments.forms import AutopayForm, PayForm
 from ...payments.gateways import current
 from ...payments.services import autopay as autopays
-from ...payments.services import gateway
+from ...payments.services import direct_debit, gateway
 from ...web.guard import requires
 from .. import bp
 
@@ -23,9 +24,11 @@ from .. import bp
 @requires("portal:use")
 def payments() -> ResponseReturnValue:
     """What is due now, what comes, and what was paid."""
+    due, collected = queries.to_pay(current_user, clock.today())
     return render_template(
         "portal/payments.html",
-        due=billing.due_now(current_user, clock.today()),
+        due=due,
+        collected=collected,
         coming=billing.coming(current_user),
         payments=queries.own_payments(current_user),
         words=STATUS_WORDS,
@@ -33,6 +36,7 @@ def payments() -> ResponseReturnValue:
         autopays=queries.autopays(current_user),
         payouts=billing.own_disbursements(current_user),
         payout_words=DISBURSEMENT_WORDS,
+        masked=masked,
     )
 
 
@@ -105,6 +109,48 @@ def autopay(account_id: int) -> ResponseReturnValue:
         "portal/autopay.html",
         account=account,
         standing=standing,
-        days=AUTOPAY_DAYS,
+        days=billing.collection_plan().autopay_days,
         card_label=serving.label if serving else "",
+        mandate=billing.find_mandate(account.id),
+        offered=direct_debit.is_offered(account),
+        masked=masked,
+    )
+
+
+@bp.get("/autopay/<int:account_id>/mandate")
+@bp.post("/autopay/<int:account_id>/mandate")
+@requires("mandate:give")
+def mandate(account_id: int) -> ResponseReturnValue:
+    """Pay by direct debit: the text of the mandate, and the box that gives it."""
+    account = billing.get_account(account_id, current_user)
+    form = OwnMandateForm(holder_name=account.holder_name[:70])
+    if form.validate_on_submit():
+        with form.refusals():
+            direct_debit.give(
+                account_id=account.id,
+                holder_name=form.holder_name.data,
+                account_number=form.account_number.data,
+                bic=form.bic.data,
+                actor=current_user,
+            )
+            flash("Direct debit is on. We have mailed you the mandate.", "ok")
+            return redirect(url_for("portal.autopay", account_id=account.id), 303)
+    return form.page(
+        "portal/mandate.html", account=account, creditor=billing.creditor(), plan=billing.collection_plan()
+    )
+
+
+@bp.get("/autopay/<int:account_id>/mandate/revoke")
+@bp.post("/autopay/<int:account_id>/mandate/revoke")
+@requires("mandate:revoke")
+def revoke_mandate(account_id: int) -> ResponseReturnValue:
+    account = billing.get_account(account_id, current_user)
+    form = ActForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            direct_debit.revoke(account_id=account.id, reason="Revoked by the customer", actor=current_user)
+            flash("Direct debit is off.", "ok")
+            return redirect(url_for("portal.autopay", account_id=account.id), 303)
+    return form.page(
+        "portal/mandate_revoke.html", account=account, mandate=billing.find_mandate(account.id), masked=masked
     )
