@@ -137,7 +137,7 @@ def set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User
     user = _use(link_id, purpose)
     user.password_hash = password_hash
     user.confirmed_at = user.confirmed_at or clock.now()
-    _end_sessions(user.id)
+    end_sessions(user.id)
     audit.record(f"{purpose}_password", user, label=user.email, actor=user.actor())
     return user
 
@@ -172,14 +172,11 @@ def confirm(*, link_id: int) -> User:
 # Signing in and out
 
 
-def sign_in(*, email: str, password: str, address: str, browser: str) -> str:
-    """A new session's token for the right password."""
-    user = authenticate(email=email, password=password, address=address)
-    return open_session(user_id=user.id, address=address, browser=browser)
-
-
 def authenticate(*, email: str, password: str, address: str) -> User:
-    """Whose password it is. Wrong ones are counted, whether the account exists or not."""
+    """Whose password it is. Wrong ones are counted, whether the account exists or not.
+
+    Before a session is opened, an account with `two_step_since` needs its second step too.
+    """
     email = email.lower()
     since = clock.now() - queries.THROTTLE_WINDOW
     if queries.throttled(email, address, since):
@@ -188,7 +185,7 @@ def authenticate(*, email: str, password: str, address: str) -> User:
     right = passwords.matches(user.password_hash if user else None, password)
     if user is None or not right or not user.active or not user.confirmed_at:
         tries = queries.failures(email, since)
-        _count_failure(email, address)
+        count_failure(email, address)
         if tries >= queries.MOST_TRIES:
             raise TooMany("Too many wrong tries for this account. Wait five minutes, or set a new password.")
         raise RuleBroken(WRONG, "password")
@@ -196,8 +193,9 @@ def authenticate(*, email: str, password: str, address: str) -> User:
 
 
 @transactional
-def _count_failure(email: str, address: str) -> None:
-    add(SignInTry(email=email[:254], address=address, at=clock.now()))
+def count_failure(email: str, address: str, *, by_code: bool = False) -> None:
+    """Remember a wrong password or, `by_code`, a wrong code of the second step."""
+    add(SignInTry(email=email[:254], address=address, at=clock.now(), by_code=by_code))
 
 
 @transactional
@@ -274,7 +272,7 @@ def end_session_of(*, user_id: int, session_id: int, actor: Actor) -> None:
     audit.record("end_session", user, label=user.email, actor=actor, address=session.address, browser=session.browser)
 
 
-def _end_sessions(user_id: int, *, but: str = "") -> None:
+def end_sessions(user_id: int, *, but: str = "") -> None:
     """End a user's sessions, but for the one with a token."""
     db.session.execute(
         update(SignInSession)
@@ -301,7 +299,7 @@ def _change_password(*, password_hash: str, token: str, actor: Actor) -> None:
     user = lock(User, actor.id)
     user.password_hash = password_hash
     _spend_links(user)
-    _end_sessions(user.id, but=token)
+    end_sessions(user.id, but=token)
     audit.record("change_password", user, label=user.email, actor=actor)
 
 
@@ -348,7 +346,7 @@ def edit_user(
         setattr(user, key, value)
     user.version += 1
     if not active or role is not before["role"]:
-        _end_sessions(user.id)
+        end_sessions(user.id)
     audit.record("edit", user, label=user.email, actor=actor, before=before, **after)
     return user
 

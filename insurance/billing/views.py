@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts.sign_in import fresh_download
 from ..core.money import Money
 from ..customers import queries as customers
 from ..documents import queries as documents
@@ -69,6 +70,7 @@ INVOICES = ListPage(
 @bp.get("/invoices")
 @bp.get("/invoices.csv", endpoint="invoice_csv")
 @requires("payment:record")
+@fresh_download
 def invoice_list() -> ResponseReturnValue:
     return INVOICES.respond(queries.invoice_rows(current_user, **INVOICES.arguments()))
 

@@ -13,6 +13,8 @@ TITLES = {
     "reset": "Set a new password",
     "invitation": "Invitation",
     "already_registered": "Has an account already",
+    "two_step_changed": "Second step changed",
+    "recovery_code_used": "Recovery code used",
     "invoice_issued": "Invoice",
     "notice_reminder": "Payment reminder",
     "notice_overdue": "Overdue notice",
