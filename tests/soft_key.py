@@ -52,9 +52,9 @@ class SoftKey:
         return json.dumps(said).encode()
 
     def _credential(self, response: dict[str, bytes]) -> str:
-        id = bytes_to_base64url(self.id)
-        shown = {name: bytes_to_base64url(value) for name, value in response.items()}
-        return json.dumps({"id": id, "rawId": id, "type": "public-key", "response": shown})
+        name = bytes_to_base64url(self.id)
+        shown = {part: bytes_to_base64url(value) for part, value in response.items()}
+        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": shown})
 
 
 def registered(actor: Actor, name: str = "Phone", **facts: bool) -> SoftKey:

@@ -157,9 +157,7 @@ def test_asked_again_the_provider_asks_its_user_too(client, provider, agent) -> 
     assert "prompt" not in client.get("/login/openid").location
 
 
-def test_without_a_provider_there_is_no_such_door_and_a_dead_one_is_said_in_words(
-    client, app, agent, monkeypatch
-) -> None:
+def test_without_a_provider_there_is_no_door_and_a_dead_one_is_said_in_words(client, app, agent, monkeypatch) -> None:
     assert "Staff: sign in" not in client.get("/login").text
     for path in ("/login/openid", "/login/openid/return", "/logout/openid"):
         assert client.get(path).location == "/login"
