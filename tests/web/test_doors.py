@@ -387,6 +387,7 @@ def facts() -> dict[str, list[tuple]]:
         "token_hash",
         "key",
         "key_hash",
+        "fingerprint",
         "beginning",
         "path",
         "sha256",
