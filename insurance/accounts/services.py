@@ -13,7 +13,7 @@ from ..core.db import INSERT, add, check_version, db, lock, transactional
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
 from ..core.permissions import SYSTEM, Actor, Role, check_may
 from . import passwords, queries
-from .models import KeptForm, Link, LinkPurpose, SignInSession, SignInTry, Theme, User
+from .models import KeptForm, Link, LinkPurpose, PendingSignIn, SignInSession, SignInTry, Theme, User
 
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = {
@@ -273,7 +273,8 @@ def end_session_of(*, user_id: int, session_id: int, actor: Actor) -> None:
 
 
 def end_sessions(user_id: int, *, but: str = "") -> None:
-    """End a user's sessions, but for the one with a token."""
+    """End a user's sessions, but for the one with a token, and what waits for a second step."""
+    db.session.execute(delete(PendingSignIn).where(PendingSignIn.user_id == user_id))
     db.session.execute(
         update(SignInSession)
         .where(

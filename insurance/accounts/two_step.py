@@ -221,7 +221,7 @@ def removed(user: User, what: str, actor: Actor) -> None:
 
 def _turn_off(user: User) -> None:
     user.two_step_since = None
-    for model in (AuthenticatorApp, Passkey, RecoveryCode, PendingSignIn):
+    for model in (AuthenticatorApp, Passkey, RecoveryCode):
         db.session.execute(delete(model).where(model.user_id == user.id))
 
 

@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..core import encryption, settings
+from ..core.errors import RuleBroken
 from ..web.guard import requires
 from . import forms, passkeys, queries, two_step
 from .sign_in import fresh
@@ -41,7 +42,7 @@ def set_up_app() -> ResponseReturnValue:
             return _done("The app is set up. From now on its code is asked when you sign in.", codes)
     try:
         secret = two_step.read_secret(form.secret.data or "", current_user)
-    except two_step.RuleBroken:  # it was changed on its way: begin anew
+    except RuleBroken:  # it was changed on its way: begin anew
         form.secret.data = form.secret.typed = two_step.new_secret(current_user)
         secret = two_step.read_secret(form.secret.data, current_user)
     address = two_step.address_of(secret, email=current_user.email, company=settings.company()["name"])

@@ -71,7 +71,7 @@ def new_user() -> ResponseReturnValue:
 @requires("user:read")
 def user(user_id: int) -> ResponseReturnValue:
     record = accounts.get_user(user_id)
-    app, passkeys = accounts.second_steps_of(user_id)
+    app, passkeys = accounts.second_steps_of(user_id) if record.two_step_since else (None, [])
     return render_template(
         "admin/user.html",
         user=record,
@@ -83,7 +83,7 @@ def user(user_id: int) -> ResponseReturnValue:
         keys=accounts.keys_of(user_id),
         app=app,
         passkeys=passkeys,
-        left=accounts.recovery_codes_left(user_id),
+        left=accounts.recovery_codes_left(user_id) if record.two_step_since else 0,
         form=account_forms.ActForm(),
     )
 
