@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -50,11 +51,13 @@ def install(app: Flask) -> None:
 
 def _lead_to_set_up() -> ResponseReturnValue | None:
     """Who needs a second step and has none can set it up, and nothing else."""
-    if not current_user.is_authenticated or not g.get("must_set_up") or request.endpoint in SET_UP:
+    if not current_user.is_authenticated or not g.must_set_up or request.endpoint in SET_UP:
+        return None
+    if request.endpoint is None or guard.PUBLIC in guard.permissions_of(current_app, request.endpoint):
         return None
     if guard.is_for_programs():
         raise NotAllowed("Your work needs a second step to sign in. Set it up in a browser first.")
-    return redirect(url_for("accounts.second_step"), 303) if guard.is_guarded(request.endpoint) else None
+    return redirect(url_for("accounts.second_step"), 303)
 
 
 def _keep_form() -> ResponseReturnValue | None:
@@ -174,7 +177,8 @@ def _ask_again() -> ResponseReturnValue:
     if request.method == "POST" and _can_be_kept(path):
         _keep(current_user.id, path)
     elif request.method == "POST":  # a button: back to the page that it is on
-        path = inside((request.referrer or "").removeprefix(request.host_url.rstrip("/")))
+        page = urlsplit(request.referrer or "")
+        path = inside(page._replace(scheme="", netloc="").geturl()) if page.netloc == request.host else ""
         flash("When you are back, press the button once more.", "info")
     return redirect(url_for("accounts.sign_in_again", next=path or None), 303)
 

@@ -434,6 +434,7 @@ def test_staff_without_a_second_step_are_led_to_it_and_can_do_nothing_else(
     refused = Program(secret=access).get("/customers")
     assert refused.status_code == 403
     assert "second step" in refused.json["detail"]
+    assert Program(secret=access).post("/auth/revoke", {}).status_code < 300
     Phone(agent, monkeypatch)
     assert client.get("/agent").status_code == 200
     with pytest.raises(Conflict):
