@@ -1,5 +1,8 @@
 """Configuration from the environment, and from a .env file beside this one."""
 
+import base64
+import binascii
+import hmac
 import os
 import secrets
 from datetime import date
@@ -20,6 +23,7 @@ class UnsafeConfigurationError(Exception):
 NAMES = [
     "APP_ENV",
     "SECRET_KEY",
+    "ENCRYPTION_KEYS",
     "DATABASE_URL",
     "PUBLIC_URL",
     "TRUSTED_HOSTS",
@@ -46,6 +50,11 @@ NAMES = [
     "BACKUP_DIR",
     "BACKUP_PASSPHRASE",
     "TRUSTED_PROXIES",
+    "REQUIRE_TWO_STEP",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
+    "OIDC_NAME",
     "HOST",
     "PORT",
 ]
@@ -62,9 +71,12 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
     app_env = env("APP_ENV", "development")
     public_url = env("PUBLIC_URL", f"http://{env('HOST', '127.0.0.1')}:{env('PORT', '8000')}").rstrip("/")
     secure = public_url.startswith("https://")
+    production = app_env == "production"
+    secret = env("SECRET_KEY") or (None if production else _own_secret(data_dir))
     settings = {
         "APP_ENV": app_env,
-        "SECRET_KEY": env("SECRET_KEY") or (None if app_env == "production" else _own_secret(data_dir)),
+        "SECRET_KEY": secret,
+        "ENCRYPTION_KEYS": _keys(env("ENCRYPTION_KEYS", "")) or ({} if production else _derived_key(secret or "")),
         "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [host for host in env("TRUSTED_HOSTS", "").split(",") if host] or None,
@@ -73,7 +85,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "MAIL_PORT": int(env("MAIL_PORT", "25")),
         "MAIL_USERNAME": env("MAIL_USERNAME"),
         "MAIL_PASSWORD": env("MAIL_PASSWORD"),
-        "MAIL_USE_TLS": env("MAIL_USE_TLS", "").lower() in ("1", "true", "yes"),
+        "MAIL_USE_TLS": _is_true(env("MAIL_USE_TLS", "")),
         "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER", "Harbor Mutual <service@example.com>"),
         "MAIL_TIMEOUT": float(env("MAIL_TIMEOUT", "10")),
         "BUSINESS_TIMEZONE": ZoneInfo(env("BUSINESS_TIMEZONE", "UTC")),
@@ -92,6 +104,11 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "BACKUP_DIR": Path(env("BACKUP_DIR", "")).resolve() if env("BACKUP_DIR") else None,
         "BACKUP_PASSPHRASE": env("BACKUP_PASSPHRASE", ""),
         "TRUSTED_PROXIES": int(env("TRUSTED_PROXIES", "0")),
+        "REQUIRE_TWO_STEP": _is_true(env("REQUIRE_TWO_STEP") or str(production)),
+        "OIDC_ISSUER": env("OIDC_ISSUER", ""),
+        "OIDC_CLIENT_ID": env("OIDC_CLIENT_ID", ""),
+        "OIDC_CLIENT_SECRET": env("OIDC_CLIENT_SECRET", ""),
+        "OIDC_NAME": env("OIDC_NAME", "your company's account"),
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,
@@ -106,9 +123,32 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # addresses of style and script change with their content
         "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
     }
-    if app_env == "production":
+    if production:
         _refuse_unsafe(settings)
     return settings
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("1", "true", "yes")
+
+
+def _keys(text: str) -> dict[str, bytes]:
+    """The key ring, as in "2026:base64,2025:base64": what is encrypted from now on is by the first."""
+    ring = {}
+    for entry in filter(None, text.split(",")):
+        key_id, _, key = entry.strip().partition(":")
+        try:
+            ring[key_id] = base64.b64decode(key, validate=True)
+        except binascii.Error:
+            ring[key_id] = b""
+        if not key_id or len(key_id) > 20 or len(ring[key_id]) != 32:
+            raise UnsafeConfigurationError("ENCRYPTION_KEYS must be like id:base64 of 32 bytes, separated by commas")
+    return ring
+
+
+def _derived_key(secret: str) -> dict[str, bytes]:
+    """A key of its own made of the secret, so that development needs no set-up."""
+    return {"own": hmac.digest(secret.encode(), b"encryption key", "sha256")}
 
 
 def _minor(amount: str, currency: str) -> int:
@@ -133,6 +173,10 @@ def _refuse_unsafe(settings: dict) -> None:
     wrong = []
     if len(settings["SECRET_KEY"] or "") < 32:
         wrong.append("SECRET_KEY must have at least 32 characters")
+    if not settings["ENCRYPTION_KEYS"]:
+        wrong.append("ENCRYPTION_KEYS must hold a key, like 2026: and what `openssl rand -base64 32` prints")
+    if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_ISSUER"].startswith("https://")):
+        wrong.append("OIDC_ISSUER must begin with https:// and needs OIDC_CLIENT_ID")
     if not settings["PUBLIC_URL"].startswith("https://"):
         wrong.append("PUBLIC_URL must begin with https://")
     if not settings["TRUSTED_HOSTS"]:

@@ -51,7 +51,10 @@ def create_app(config: dict[str, Any]) -> Flask:
 
 def _add_features(app: Flask) -> None:
     from . import admin, portal
-    from .accounts import sign_in
+    from .accounts import (
+        sign_in,
+        two_step_views,  # noqa: F401 (adds its pages to the blueprint)
+    )
     from .accounts.views import bp as accounts
     from .admin import views as admin_views  # noqa: F401 (adds its pages to the blueprint)
     from .agents.views import bp as agents

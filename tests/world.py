@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import select, text
 
+from insurance.accounts import queries, tokens
 from insurance.accounts import services as accounts
-from insurance.accounts import tokens
 from insurance.accounts.models import ApiKey, Link, LinkPurpose, SignInSession, User
 from insurance.admin import services as settings
 from insurance.billing.domain import PaymentPlan
@@ -45,7 +45,7 @@ from insurance.payments.services import autopay, clearing, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
-from tests import factories
+from tests import factories, soft_key
 from tests.conftest import TODAY
 
 START = TODAY - timedelta(days=100)
@@ -81,6 +81,7 @@ class Book:
     file_id: int = 0
     session_id: int = 0
     key_id: int = 0
+    passkey_id: int = 0
     receipt_id: int = 0
     draft_file_id: int = 0
     gateway_token: str = ""
@@ -194,6 +195,8 @@ def _book(admin: Actor) -> Book:
     book.session_id = session or 0
     tokens.create_key(name="Ledger", scopes=["claims:read"], expires_on=TODAY + timedelta(days=9), actor=book.person)
     book.key_id = db.session.scalars(select(ApiKey.id).where(ApiKey.user_id == book.person.id)).one()
+    soft_key.registered(book.person)
+    book.passkey_id = queries.second_steps_of(book.person.id or 0)[1][0].id
     book.receipt_id = db.session.scalars(select(Receipt.id).where(Receipt.payment_id == book.payment_id)).one()
     return book
 

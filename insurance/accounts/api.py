@@ -23,11 +23,11 @@ from .models import User
 
 
 class SignIn(Body):
-    """Who signs in. `otp` is the code of two-step login."""
+    """Who signs in. `otp` is the code of an account with a second step: that of its app, or a recovery code."""
 
     email: Annotated[str, Field(max_length=254, examples=["agent@example.com"])]
     password: Annotated[str, Field(max_length=1024, examples=["several words of your own"])]
-    otp: Annotated[str, Field(max_length=10)] = ""
+    otp: Annotated[str, Field(max_length=30, examples=["123456"])] = ""
 
 
 class Refresh(Body):
@@ -59,6 +59,7 @@ def sign_in(body: SignIn) -> TokenRecord:
     found = tokens.sign_in(
         email=body.email,
         password=body.password,
+        otp=body.otp,
         address=request.remote_addr or "",
         program=request.user_agent.string,
     )

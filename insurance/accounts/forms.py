@@ -1,5 +1,7 @@
 """What people type to register, sign in and look after their account."""
 
+import re
+
 from ..core.permissions import Role
 from ..web.forms import (
     CheckField,
@@ -33,10 +35,50 @@ class SignInAgainForm(Form):
     next = HiddenField(optional=True)
 
 
-class PasswordAgainForm(Form):
-    """The password once more, beside what was sent to a page that asks for it."""
+class CodeField(TextField):
+    """A code of the second step: six figures from an app, or the twenty of a recovery code, however they are spaced."""
 
-    password_again = PasswordField()
+    inputmode = "numeric"
+
+    def parse(self, text: str) -> str:
+        """The figures alone."""
+        code = re.sub(r"[\s-]", "", text)
+        if not re.fullmatch("[0-9]{6}|[0-9]{20}", code):
+            raise ValueError(f"{self.noun} must have 6 figures, or 20 if it is a recovery code")
+        return code
+
+
+class CodeForm(Form):
+    """The second step by a code, and where to go on."""
+
+    code = CodeField(
+        "Code",
+        hint="The 6 figures that your app shows now, or one of your recovery codes",
+        autocomplete="one-time-code",
+        max=40,
+    )
+    next = HiddenField(optional=True)
+
+
+class PasskeyForm(Form):
+    """What a passkey has signed, which a script puts in, and where to go on."""
+
+    credential = HiddenField(optional=True)
+    next = HiddenField(optional=True)
+
+
+class NewPasskeyForm(Form):
+    """A new passkey, and what it is called."""
+
+    name = TextField("What is it called?", hint="The phone or key that holds it, such as “My phone”", max=100)
+    credential = HiddenField(optional=True)
+
+
+class AppForm(Form):
+    """The first code of an app; the secret travels with it, sealed."""
+
+    code = CodeField("Code", hint="The 6 figures that the app shows now", autocomplete="one-time-code", max=40)
+    secret = HiddenField()
 
 
 class RegisterForm(Form):

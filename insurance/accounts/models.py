@@ -1,13 +1,14 @@
 """Users, their sessions, the single-use links mailed to them, and the tries to sign in."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, String
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, identity, words
+from ..core.encryption import unseal
 from ..core.permissions import Actor, Role
 
 
@@ -34,6 +35,8 @@ class User(Base):
     wide_sight: Mapped[bool] = mapped_column(Boolean(name="wide_sight"), default=False)
     authority_minor: Mapped[int] = mapped_column(BigId, default=0)
     theme: Mapped[Theme] = mapped_column(words(Theme), default=Theme.AUTO)
+    two_step_since: Mapped[datetime | None]
+    openid_subject: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
@@ -117,15 +120,25 @@ class Link(Base):
 
 
 class KeptForm(Base):
-    """What a user had filled in when their session ended: it comes back when they have signed in again."""
+    """What a user had filled in when they had to sign in again; sealed, for it may be bank data."""
 
     __tablename__ = "kept_forms"
 
     id: Mapped[int] = identity()
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     path: Mapped[str] = mapped_column(String(2000))
-    fields: Mapped[dict[str, Any]] = mapped_column(JSON)
+    sealed: Mapped[str] = mapped_column(Text)
     kept_at: Mapped[datetime] = mapped_column(index=True)
+
+    @property
+    def fields(self) -> dict[str, list[str]]:
+        """The fields and what was typed in them."""
+        return json.loads(unseal(self.sealed, self.purpose(self.user_id)))
+
+    @staticmethod
+    def purpose(user_id: int) -> str:
+        """For what it is sealed: nobody else can open it."""
+        return f"form kept for user {user_id}"
 
 
 class SignInTry(Base):
@@ -138,3 +151,66 @@ class SignInTry(Base):
     email: Mapped[str] = mapped_column(String(254))
     address: Mapped[str] = mapped_column(String(60))
     at: Mapped[datetime]
+    by_code: Mapped[bool] = mapped_column(Boolean(name="by_code"), default=False)
+
+
+# The second step
+
+
+class AuthenticatorApp(Base):
+    """The app that shows a user's codes. `last_step` is the half minute of the last one used: none is good twice."""
+
+    __tablename__ = "authenticator_apps"
+
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    secret: Mapped[str] = mapped_column(String(300))
+    last_step: Mapped[int] = mapped_column(BigId)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime]
+
+
+class RecoveryCode(Base):
+    """A code on paper for the day when phone or key is lost, good once; a fingerprint of it is kept."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    fingerprint: Mapped[str] = mapped_column(String(100))
+    used_at: Mapped[datetime | None]
+
+
+class Passkey(Base):
+    """A key that a user's phone, computer or security key holds; the public half of it, and how often it has signed."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    credential_id: Mapped[str] = mapped_column(String(1400), unique=True)
+    public_key: Mapped[str] = mapped_column(String(4000))
+    sign_count: Mapped[int] = mapped_column(BigId)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class UsedChallenge(Base):
+    """A challenge that a passkey has answered, kept until it would be too old anyway: no answer counts twice."""
+
+    __tablename__ = "used_challenges"
+
+    id: Mapped[int] = identity()
+    challenge_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PendingSignIn(Base):
+    """A sign-in between the first step and the second. It opens nothing yet."""
+
+    __tablename__ = "pending_sign_ins"
+
+    id: Mapped[int] = identity()
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

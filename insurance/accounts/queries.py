@@ -9,7 +9,19 @@ from ..core import clock
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.permissions import Actor, Role
-from .models import ApiKey, KeptForm, Link, LinkPurpose, SignInSession, SignInTry, User
+from .models import (
+    ApiKey,
+    AuthenticatorApp,
+    KeptForm,
+    Link,
+    LinkPurpose,
+    Passkey,
+    PendingSignIn,
+    RecoveryCode,
+    SignInSession,
+    SignInTry,
+    User,
+)
 
 IDLE = {Role.ADMIN: timedelta(minutes=15), Role.AGENT: timedelta(minutes=30), Role.CUSTOMER: timedelta(minutes=30)}
 KEPT_FOR = timedelta(hours=1)
@@ -97,6 +109,11 @@ def find_user(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email.lower()))
 
 
+def find_user_by_subject(subject: str) -> User | None:
+    """The user whom the company's own sign-in knows by this."""
+    return db.session.scalar(select(User).where(User.openid_subject == subject))
+
+
 def get_user(id: int) -> User:
     """One user."""
     user = db.session.get(User, id)
@@ -135,9 +152,45 @@ def throttled(email: str, address: str, since: datetime) -> bool:
     return tries[0] >= MOST_TRIES or tries[1] >= MOST_TRIES_OF_ADDRESS
 
 
-def failures(email: str, since: datetime) -> int:
-    """How often anybody gave a wrong password for an account."""
-    return db.session.scalar(select(func.count()).where(SignInTry.email == email, SignInTry.at > since)) or 0
+def failures(email: str, since: datetime, *, by_code: bool = False) -> int:
+    """How often anybody gave a wrong password for an account or, `by_code`, a wrong code."""
+    tries = select(func.count()).where(SignInTry.email == email, SignInTry.at > since, SignInTry.by_code == by_code)
+    return db.session.scalar(tries) or 0
+
+
+def find_pending_user(token: str) -> User | None:
+    """Whose sign-in waits for the second step, if it is theirs still to do."""
+    pending = select(User).join(PendingSignIn, PendingSignIn.user_id == User.id)
+    return db.session.scalar(
+        pending.where(
+            PendingSignIn.token_hash == hash_token(token), PendingSignIn.expires_at > clock.now(), User.active
+        )
+    )
+
+
+def second_steps_of(user_id: int) -> tuple[AuthenticatorApp | None, list[Passkey]]:
+    """The app that shows a user's codes, and their passkeys, the newest first."""
+    passkeys = select(Passkey).where(Passkey.user_id == user_id).order_by(Passkey.id.desc())
+    return db.session.get(AuthenticatorApp, user_id), list(db.session.scalars(passkeys))
+
+
+def recovery_codes_left(user_id: int) -> int:
+    """How many recovery codes a user has not used."""
+    left = select(func.count()).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
+    return db.session.scalar(left) or 0
+
+
+def find_passkey(credential_id: str) -> Passkey | None:
+    """The passkey that calls itself so."""
+    return db.session.scalar(select(Passkey).where(Passkey.credential_id == credential_id))
+
+
+def get_passkey(id: int, actor: Actor) -> Passkey:
+    """One of the actor's passkeys."""
+    passkey = db.session.get(Passkey, id)
+    if passkey is None or passkey.user_id != actor.id:
+        raise NotFound("We cannot find that passkey.")
+    return passkey
 
 
 def user_rows(*, q: str = "", role: str = "") -> Select:

@@ -1,5 +1,6 @@
 """Registering, confirming, signing in and out, and what an admin does to users."""
 
+import json
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -10,10 +11,11 @@ from sqlalchemy import delete, select, update
 
 from ..core import audit, clock, outbox
 from ..core.db import INSERT, add, check_version, db, lock, transactional
+from ..core.encryption import seal
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
 from ..core.permissions import SYSTEM, Actor, Role, check_may
 from . import passwords, queries
-from .models import KeptForm, Link, LinkPurpose, SignInSession, SignInTry, Theme, User
+from .models import KeptForm, Link, LinkPurpose, PendingSignIn, SignInSession, SignInTry, Theme, User
 
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = {
@@ -137,7 +139,7 @@ def set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User
     user = _use(link_id, purpose)
     user.password_hash = password_hash
     user.confirmed_at = user.confirmed_at or clock.now()
-    _end_sessions(user.id)
+    end_sessions(user.id)
     audit.record(f"{purpose}_password", user, label=user.email, actor=user.actor())
     return user
 
@@ -172,14 +174,11 @@ def confirm(*, link_id: int) -> User:
 # Signing in and out
 
 
-def sign_in(*, email: str, password: str, address: str, browser: str) -> str:
-    """A new session's token for the right password."""
-    user = authenticate(email=email, password=password, address=address)
-    return open_session(user_id=user.id, address=address, browser=browser)
-
-
 def authenticate(*, email: str, password: str, address: str) -> User:
-    """Whose password it is. Wrong ones are counted, whether the account exists or not."""
+    """Whose password it is. Wrong ones are counted, whether the account exists or not.
+
+    Before a session is opened, an account with `two_step_since` needs its second step too.
+    """
     email = email.lower()
     since = clock.now() - queries.THROTTLE_WINDOW
     if queries.throttled(email, address, since):
@@ -188,7 +187,7 @@ def authenticate(*, email: str, password: str, address: str) -> User:
     right = passwords.matches(user.password_hash if user else None, password)
     if user is None or not right or not user.active or not user.confirmed_at:
         tries = queries.failures(email, since)
-        _count_failure(email, address)
+        count_failure(email, address)
         if tries >= queries.MOST_TRIES:
             raise TooMany("Too many wrong tries for this account. Wait five minutes, or set a new password.")
         raise RuleBroken(WRONG, "password")
@@ -196,8 +195,9 @@ def authenticate(*, email: str, password: str, address: str) -> User:
 
 
 @transactional
-def _count_failure(email: str, address: str) -> None:
-    add(SignInTry(email=email[:254], address=address, at=clock.now()))
+def count_failure(email: str, address: str, *, by_code: bool = False) -> None:
+    """Remember a wrong password or, `by_code`, a wrong code of the second step."""
+    add(SignInTry(email=email[:254], address=address, at=clock.now(), by_code=by_code))
 
 
 @transactional
@@ -251,7 +251,8 @@ def sign_out(*, token: str) -> None:
 def keep_form(*, user_id: int, path: str, fields: dict[str, list[str]]) -> KeptForm:
     """Keep what somebody sent after their session had ended; what was kept too long ago goes."""
     db.session.execute(delete(KeptForm).where(KeptForm.kept_at < clock.now() - queries.KEPT_FOR))
-    return add(KeptForm(user_id=user_id, path=path, fields=fields, kept_at=clock.now()))
+    sealed = seal(json.dumps(fields), KeptForm.purpose(user_id))
+    return add(KeptForm(user_id=user_id, path=path, sealed=sealed, kept_at=clock.now()))
 
 
 @transactional
@@ -274,8 +275,9 @@ def end_session_of(*, user_id: int, session_id: int, actor: Actor) -> None:
     audit.record("end_session", user, label=user.email, actor=actor, address=session.address, browser=session.browser)
 
 
-def _end_sessions(user_id: int, *, but: str = "") -> None:
-    """End a user's sessions, but for the one with a token."""
+def end_sessions(user_id: int, *, but: str = "") -> None:
+    """End a user's sessions, but for the one with a token, and what waits for a second step."""
+    db.session.execute(delete(PendingSignIn).where(PendingSignIn.user_id == user_id))
     db.session.execute(
         update(SignInSession)
         .where(
@@ -301,7 +303,7 @@ def _change_password(*, password_hash: str, token: str, actor: Actor) -> None:
     user = lock(User, actor.id)
     user.password_hash = password_hash
     _spend_links(user)
-    _end_sessions(user.id, but=token)
+    end_sessions(user.id, but=token)
     audit.record("change_password", user, label=user.email, actor=actor)
 
 
@@ -348,7 +350,7 @@ def edit_user(
         setattr(user, key, value)
     user.version += 1
     if not active or role is not before["role"]:
-        _end_sessions(user.id)
+        end_sessions(user.id)
     audit.record("edit", user, label=user.email, actor=actor, before=before, **after)
     return user
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,18 +12,26 @@ from flask_login import AnonymousUserMixin, LoginManager, UserMixin, current_use
 from werkzeug.datastructures import MultiDict
 
 from ..core import clock
+from ..core.errors import NotAllowed
 from ..core.permissions import Actor
 from ..web import guard
-from . import queries, services, tokens
-from .forms import PasswordAgainForm
+from ..web.arguments import inside
+from . import queries, services, tokens, two_step
 from .models import SignInSession, User
 
 TOUCH_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=10)
 KEPT = "kept_form"
 LONGEST_PATH = 2000
-NEVER_KEPT = {"csrf_token", "password", "old_password", "password_again", "account_number", "bic"}
-"""Fields that no table holds while somebody signs in, for there they would be in plain text."""
+NEVER_KEPT = {"csrf_token", "password", "old_password", "code", "secret", "credential"}
+SET_UP = {
+    "accounts.second_step",
+    "accounts.set_up_app",
+    "accounts.new_passkey",
+    "accounts.recovery_codes",
+    "accounts.sign_in_again",
+}
+"""The pages for whoever must set up a second step first; beside them, what is public."""
 
 
 class SignedIn(Actor, UserMixin):
@@ -35,8 +44,20 @@ def install(app: Flask) -> None:
     manager.session_protection = None  # Flask-Login keeps nothing in its own cookie: it still works after logout
     manager.request_loader(_load)
     manager.anonymous_user = AnonymousUserMixin
+    app.before_request(_lead_to_set_up)
     app.before_request(_keep_form)
     app.before_request(_fill_form)
+
+
+def _lead_to_set_up() -> ResponseReturnValue | None:
+    """Who needs a second step and has none can set it up, and nothing else."""
+    if not current_user.is_authenticated or not g.must_set_up or request.endpoint in SET_UP:
+        return None
+    if request.endpoint is None or guard.PUBLIC in guard.permissions_of(current_app, request.endpoint):
+        return None
+    if guard.is_for_programs():
+        raise NotAllowed("Your work needs a second step to sign in. Set it up in a browser first.")
+    return redirect(url_for("accounts.second_step"), 303)
 
 
 def _keep_form() -> ResponseReturnValue | None:
@@ -45,15 +66,21 @@ def _keep_form() -> ResponseReturnValue | None:
         return None
     user_id = queries.find_user_of(sign_in_token())
     path = request.full_path.rstrip("?")
-    if user_id is None or not _can_be_opened() or len(path) > LONGEST_PATH or guard.unreadable(path):
+    if user_id is None or not _can_be_kept(path):
         return None
-    fields = {name: values for name, values in request.form.lists() if name not in NEVER_KEPT}
-    session[KEPT] = services.keep_form(user_id=user_id, path=path, fields=fields).id
+    _keep(user_id, path)
     return redirect(url_for("accounts.login", next=path), 303)
 
 
-def _can_be_opened() -> bool:
-    """Whether the address that was sent to is a page too."""
+def _keep(user_id: int, path: str) -> None:
+    fields = {name: values for name, values in request.form.lists() if name not in NEVER_KEPT}
+    session[KEPT] = services.keep_form(user_id=user_id, path=path, fields=fields).id
+
+
+def _can_be_kept(path: str) -> bool:
+    """Whether the address that was sent to is a page too, to come back to."""
+    if len(path) > LONGEST_PATH or guard.unreadable(path):
+        return False
     adapter = current_app.create_url_adapter(request)
     return adapter is not None and adapter.test(request.path, method="GET")
 
@@ -68,7 +95,7 @@ def _fill_form() -> None:
     elif form.path == request.full_path.rstrip("?"):
         del session[KEPT]
         g.kept_fields = MultiDict(form.fields)
-        flash("You were signed out in between. What you had filled in is back: check it and send it again.", "info")
+        flash("You had to sign in in between. What you had filled in is back: check it and send it again.", "info")
 
 
 def _load(_request: object) -> SignedIn | None:
@@ -86,6 +113,7 @@ def _load_program() -> SignedIn | None:
             return None
         key, user = with_key
         g.scopes, actor = key.scopes, user.actor()
+        g.must_set_up = _must_set_up(user)
         if key.used_at is None or clock.now() - key.used_at > TOUCH_EVERY:
             tokens.touch_key(key.id)
         return SignedIn(**vars(actor))
@@ -104,46 +132,55 @@ def _load_browser() -> SignedIn | None:
 
 def _touched(session: SignInSession, user: User) -> SignedIn:
     actor = user.actor()
+    g.must_set_up = _must_set_up(user)
     if clock.now() - session.seen_at > TOUCH_EVERY:
         services.touch(session.id)
     return SignedIn(**vars(actor))
 
 
-def fresh(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
-    """Ask for the password before a page that few should see, if the sign-in is older than ten minutes.
+def _must_set_up(user: User) -> bool:
+    return user.two_step_since is None and two_step.is_required(user.role)
 
-    Goes under `@requires`. What was sent to the page goes along with the question and comes back with the answer, so
-    that nothing typed is lost and none of it is stored: see docs/decisions.
+
+View = Callable[..., ResponseReturnValue]
+
+
+def fresh(view: View) -> View:
+    """Ask who is sitting here before what few should see or do, if the sign-in is older than ten minutes.
+
+    Goes under `@requires`. Asked for is the second step, or the password of whoever has none.
     """
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        if clock.now() - g.signed_in_at <= FRESH:
-            return view(*args, **kwargs)
-        if request.method != "POST":
-            return redirect(url_for("accounts.sign_in_again", next=request.full_path.rstrip("?")), 303)
-        form, token = PasswordAgainForm(), ""
-        if form.password_again.name in request.form and form.validate():
-            with form.refusals():
-                token = renew(form.password_again.data)
-        if token:
-            return carry(current_app.make_response(view(*args, **kwargs)), token)
-        sent = [field for field in request.form.items(multi=True) if field[0] not in form and field[0] != "csrf_token"]
-        return form.page("accounts/password_again.html", sent=sent)
+        return _ask_again() if clock.now() - g.signed_in_at > FRESH else view(*args, **kwargs)
 
+    run.is_fresh = True  # type: ignore[attr-defined]
     return run
 
 
-def renew(password: str) -> str:
-    """The token of a new session that takes the place of the present one, for the right password."""
-    token = services.sign_in(
-        email=current_user.email,
-        password=password,
-        address=request.remote_addr or "",
-        browser=request.user_agent.string,
-    )
-    services.sign_out(token=sign_in_token())
-    return token
+def fresh_download(view: View) -> View:
+    """The same for a list's download alone: `/customers.csv`, not `/customers`."""
+    asking = fresh(view)
+
+    @wraps(view)
+    def run(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        return (asking if request.path.endswith(".csv") else view)(*args, **kwargs)
+
+    run.is_fresh = True  # type: ignore[attr-defined]
+    return run
+
+
+def _ask_again() -> ResponseReturnValue:
+    """To the page that asks, and from there back; a form that was sent comes back filled."""
+    path = request.full_path.rstrip("?")
+    if request.method == "POST" and _can_be_kept(path):
+        _keep(current_user.id, path)
+    elif request.method == "POST":  # a button: back to the page that it is on
+        page = urlsplit(request.referrer or "")
+        path = inside(page._replace(scheme="", netloc="").geturl()) if page.netloc == request.host else ""
+        flash("When you are back, press the button once more.", "info")
+    return redirect(url_for("accounts.sign_in_again", next=path or None), 303)
 
 
 def sign_in_token() -> str:

@@ -7,6 +7,7 @@ ends.
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,7 +21,7 @@ from ..core import audit, clock
 from ..core.db import add, db, lock, transactional
 from ..core.errors import NotFound, NotSignedIn, RuleBroken
 from ..core.permissions import Actor, check_may
-from . import queries, services
+from . import queries, services, two_step
 from .models import ApiKey, SignInSession, User
 
 ACCESS, REFRESH = "access", "refresh"
@@ -41,12 +42,17 @@ class Tokens:
     refresh: str
 
 
-def sign_in(*, email: str, password: str, address: str, program: str) -> Tokens:
-    """Open a session for the right password."""
+def sign_in(*, email: str, password: str, otp: str, address: str, program: str) -> Tokens:
+    """Open a session for the right password and, where the account has a second step, a right code."""
     try:
         user = services.authenticate(email=email, password=password, address=address)
+        if user.two_step_since and not otp:
+            raise RuleBroken("This account has a second step. Send its code, or a recovery code, as otp.", "otp")
+        if user.two_step_since:
+            two_step.check_code(user_id=user.id, code="".join(re.findall("[0-9]", otp)), address=address)
     except RuleBroken as refusal:
-        raise NotSignedIn(refusal.message, refusal.field) from None
+        field = "otp" if refusal.field == "code" else refusal.field
+        raise NotSignedIn(refusal.message, field) from None
     return open_session(user.id, address=address, program=program)
 
 

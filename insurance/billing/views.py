@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts.sign_in import fresh_download
 from ..core import formats
 from ..core.money import Money
 from ..customers import queries as customers
@@ -70,6 +71,7 @@ INVOICES = ListPage(
 @bp.get("/invoices")
 @bp.get("/invoices.csv", endpoint="invoice_csv")
 @requires("payment:record")
+@fresh_download
 def invoice_list() -> ResponseReturnValue:
     return INVOICES.respond(queries.invoice_rows(current_user, **INVOICES.arguments()))
 

@@ -7,6 +7,7 @@ from flask import Blueprint, current_app, flash, redirect, render_template, url_
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts.sign_in import fresh, fresh_download
 from ..billing.domain import DISBURSEMENT_WORDS, DisbursementStatus
 from ..core.money import Money
 from ..customers import queries as customers
@@ -85,6 +86,7 @@ AT_ONCE = {"review", "appeal", "reopen", "close"}
 @bp.get("/claims")
 @bp.get("/claims.csv", endpoint="claim_csv")
 @requires("claim:review")
+@fresh_download
 def claim_list() -> ResponseReturnValue:
     return CLAIMS.respond(queries.claim_rows(current_user, **CLAIMS.arguments()))  # type: ignore[arg-type]
 
@@ -224,6 +226,7 @@ def close(claim_id: int) -> ResponseReturnValue:
 
 @bp.post("/claims/<int:claim_id>/approve-payout")
 @requires("claim:approve_payout")
+@fresh
 def approve_payout(claim_id: int) -> ResponseReturnValue:
     services.approve_payout(claim_id=claim_id, actor=current_user)
     return _done(claim_id, "The payout is approved. Record it once it is made.")
@@ -338,6 +341,7 @@ def withdraw(claim_id: int) -> ResponseReturnValue:
 @bp.get("/claims/<int:claim_id>/settle")
 @bp.post("/claims/<int:claim_id>/settle")
 @requires("claim:settle")
+@fresh
 def settle(claim_id: int) -> ResponseReturnValue:
     form = forms.SettleForm()
     orders = queries.payouts(claim_id)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
-from time import monotonic
+from time import monotonic, time
 from zoneinfo import ZoneInfo
 
 from flask import current_app
@@ -29,6 +29,11 @@ def today() -> date:
 def seconds() -> float:
     """Seconds that only grow, whatever day is set: what is kept for a while is measured by them."""
     return monotonic()
+
+
+def unix_time() -> float:
+    """The time that clocks elsewhere show, whatever day is set here: what an app on a phone shows goes by them."""
+    return time()
 
 
 def zone() -> ZoneInfo:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts import queries as accounts
+from ..accounts.sign_in import fresh_download
 from ..admin import queries as admin
 from ..billing import queries as billing
 from ..claims import queries as claims
@@ -52,6 +53,7 @@ CUSTOMERS = ListPage(
 @bp.get("/customers")
 @bp.get("/customers.csv", endpoint="customer_csv")
 @requires("customer:create")
+@fresh_download
 def customer_list() -> ResponseReturnValue:
     rows = queries.customer_rows(current_user, **CUSTOMERS.arguments())
     return CUSTOMERS.respond(rows, new=(url_for("customers.new"), "Add customer"))

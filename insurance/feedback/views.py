@@ -4,6 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts.sign_in import fresh_download
 from ..admin import queries as admin
 from ..core.errors import NotFound
 from ..documents.views import download
@@ -100,6 +101,7 @@ def _page(address: str | None) -> str:
 @bp.get("/admin/feedback")
 @bp.get("/admin/feedback.csv", endpoint="feedback_csv")
 @requires("feedback:read")
+@fresh_download
 def feedback_list() -> ResponseReturnValue:
     return FEEDBACK.respond(queries.feedback_rows(**FEEDBACK.arguments()))
 

@@ -51,6 +51,8 @@ SAMPLES: dict[str, dict[str, str]] = {
         "reset": _LINK,
         "invitation": {"invited_by": "Ann Agent", **_LINK},
         "already_registered": {},
+        "two_step_changed": {"change": "The passkey “Phone” was added."},
+        "recovery_code_used": {"left": "9"},
         "invoice_issued": {
             "number": "INV-2026-000042",
             **_POLICY,

@@ -13,6 +13,8 @@ TITLES = {
     "reset": "Set a new password",
     "invitation": "Invitation",
     "already_registered": "Has an account already",
+    "two_step_changed": "Second step changed",
+    "recovery_code_used": "Recovery code used",
     "invoice_issued": "Invoice",
     "invoice_collected": "Invoice, collected by direct debit",
     "notice_reminder": "Payment reminder",

@@ -11,7 +11,9 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
+from ..accounts import queries as account_queries
 from ..accounts import services as accounts
+from ..accounts import two_step
 from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
 from ..books import export as books
 from ..claims.domain import CLAIM_LIFECYCLE
@@ -20,7 +22,7 @@ from ..core.dates import parse_date
 from ..core.errors import Refusal
 from ..core.lifecycle import Lifecycle
 from ..core.money import Money
-from ..core.permissions import Role
+from ..core.permissions import SYSTEM, Role
 from ..demo import portfolio
 from ..feedback.domain import FEEDBACK_LIFECYCLE
 from ..jobs import services as jobs
@@ -101,6 +103,20 @@ def create_user(email: str, role: str, name: str) -> None:
     except Refusal as error:
         raise click.ClickException(error.message) from error
     click.echo(url)
+
+
+@users_group.command("reset-two-step")
+@click.option("--email", required=True)
+def reset_two_step(email: str) -> None:
+    """Take away somebody's second step, for the day when no other administrator can."""
+    user = account_queries.find_user(email)
+    if user is None:
+        raise click.ClickException("Nobody has this address.")
+    try:
+        two_step.reset(user_id=user.id, actor=SYSTEM)
+    except Refusal as error:
+        raise click.ClickException(error.message) from error
+    click.echo(f"{user.email} signs in by password alone now, and is signed out everywhere")
 
 
 jobs_group = AppGroup("jobs", help="What runs by itself.")

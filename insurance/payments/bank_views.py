@@ -6,7 +6,7 @@ from flask import Response, current_app, flash, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.sign_in import fresh
+from ..accounts.sign_in import fresh, fresh_download
 from ..billing import queries as billing
 from ..billing.domain import DISBURSEMENT_WORDS
 from ..core import settings
@@ -27,6 +27,7 @@ from .views import bp
 @bp.get("/payments/refunds/new")
 @bp.post("/payments/refunds/new")
 @requires("refund:request")
+@fresh
 def request_refund() -> ResponseReturnValue:
     """Order the credit of an account to be paid back."""
     account_id = get_id("account", "The address names no account. Open the customer and choose “Pay credit back”.")
@@ -102,6 +103,7 @@ def batch_list() -> ResponseReturnValue:
 
 @bp.post("/payments/batches/new")
 @requires("bank:make_batch")
+@fresh
 def make_batch() -> ResponseReturnValue:
     batch = batches.make(currency=request.form.get("currency", ""), actor=current_user)
     flash(f"{batch.number} is made. Download it, give it to the bank, and mark it as sent.", "ok")
@@ -148,6 +150,7 @@ def batch_file(batch_id: int) -> ResponseReturnValue:
 @bp.get("/payments/batches/<int:batch_id>/send")
 @bp.post("/payments/batches/<int:batch_id>/send")
 @requires("bank:send_batch")
+@fresh
 def send_batch(batch_id: int) -> ResponseReturnValue:
     form = forms.SentForm()
     if form.validate_on_submit():
@@ -227,6 +230,7 @@ def bank() -> ResponseReturnValue:
 @bp.get("/payments/bank/lines")
 @bp.get("/payments/bank/lines.csv", endpoint="bank_line_csv")
 @requires("bank:use")
+@fresh_download
 def bank_line_list() -> ResponseReturnValue:
     return LINES.respond(queries.line_rows(**LINES.arguments()))
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts import queries as accounts
+from ..accounts.sign_in import fresh, fresh_download
 from ..billing import queries as billing
 from ..billing.models import BillingAccount, Invoice
 from ..core.errors import NotFound
@@ -77,6 +78,7 @@ PAYMENTS = ListPage(
 @bp.get("/payments")
 @bp.get("/payments.csv", endpoint="payment_csv")
 @requires("payment:record")
+@fresh_download
 def payment_list() -> ResponseReturnValue:
     return PAYMENTS.respond(queries.payment_rows(current_user, **PAYMENTS.arguments()), template="payments/list.html")
 
@@ -374,6 +376,7 @@ SUSPENSE = ListPage(
 @bp.get("/payments/suspense")
 @bp.get("/payments/suspense.csv", endpoint="suspense_csv")
 @requires("suspense:record")
+@fresh_download
 def suspense_list() -> ResponseReturnValue:
     return SUSPENSE.respond(
         queries.suspense_rows(**SUSPENSE.arguments()), new=(url_for("payments.new_suspense"), "Record money")
@@ -425,6 +428,7 @@ def suspense_item(suspense_id: int) -> ResponseReturnValue:
 @bp.get("/payments/suspense/<int:suspense_id>/return")
 @bp.post("/payments/suspense/<int:suspense_id>/return")
 @requires("suspense:return")
+@fresh
 def return_suspense(suspense_id: int) -> ResponseReturnValue:
     item = queries.get_suspense(suspense_id)
     form = forms.WhyForm()

@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ..accounts.sign_in import fresh_download
 from ..billing import queries as billing
 from ..billing.domain import PLAN_WORDS, Instalment, PaymentPlan
 from ..claims import queries as claims
@@ -65,6 +66,7 @@ POLICIES = ListPage(
 @bp.get("/policies")
 @bp.get("/policies.csv", endpoint="policy_csv")
 @requires("policy:quote")
+@fresh_download
 def policy_list() -> ResponseReturnValue:
     rows = queries.policy_rows(current_user, clock.today(), **POLICIES.arguments())  # type: ignore[arg-type]
     return POLICIES.respond(rows, new=(url_for("policies.new"), "New quote"))

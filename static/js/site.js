@@ -45,6 +45,12 @@
     });
   });
 
+  // A button that prints the page.
+  all("[data-print]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  });
+
   // Ctrl-K, Cmd-K or a slash outside a field goes to the search box.
   const search = document.querySelector("[data-search]");
   if (search) {

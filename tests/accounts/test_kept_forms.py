@@ -9,11 +9,12 @@ from sqlalchemy import update
 from insurance.accounts import passwords
 from insurance.accounts.models import KeptForm, SignInSession
 from insurance.core import clock
-from insurance.core.db import db, transaction
+from insurance.core.db import Base, db, transaction
 from insurance.core.permissions import Role
 from tests import factories
 
 PASSWORD = "four quiet green boats"
+IBAN = "DE89370400440532013000"
 HASH = passwords.hash_password(PASSWORD)
 NEW = {"kind": "person", "name": "Ana Novak", "email": "ana@example.com", "key": "k1", "birth_on-day": "31"}
 
@@ -83,3 +84,17 @@ def test_of_a_stranger_nothing_is_kept(client) -> None:
     client.set_cookie("session", "made up")
     assert client.post("/customers/new", data=NEW).status_code == 303
     assert db.session.query(KeptForm).count() == 0
+
+
+@pytest.mark.sqlite_only
+def test_bank_data_comes_back_and_stands_in_no_table(app) -> None:
+    browser = factories.browser(factories.user(Role.ADMIN, password_hash=HASH))
+    with transaction() as session:
+        session.execute(update(SignInSession).values(created_at=clock.now() - timedelta(minutes=11)))
+    sent = {"name": "Harbor & Sons", "account_number": IBAN, "bic": "DEUTDEFF", "version": "0"}
+    asked = browser.post("/admin/settings/bank", data=sent)
+    assert asked.location == "/login/again?next=/admin/settings/bank"
+    tables = (db.session.execute(table.select()).all() for table in Base.metadata.sorted_tables)
+    assert not any(IBAN in str(row) for rows in tables for row in rows)
+    browser.post(asked.location, data={"password": PASSWORD, "next": "/admin/settings/bank"})
+    assert f'value="{IBAN}"' in browser.get("/admin/settings/bank").text

@@ -54,7 +54,8 @@ def link_of(actor, purpose: LinkPurpose) -> int:
 
 
 def sign_in(email: str = EMAIL, password: str = PASSWORD, address: str = "192.0.2.1") -> str:
-    return services.sign_in(email=email, password=password, address=address, browser="test")
+    user = services.authenticate(email=email, password=password, address=address)
+    return services.open_session(user_id=user.id, address=address, browser="test")
 
 
 def session_of(actor) -> str:

@@ -120,7 +120,7 @@ class Crawl:
                 continue
             self.paths.add(path)
             self.seen[kind] += 1
-            self._look_at(path, kind)
+            self.look_at(path, kind)
             ahead += self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
             ahead = [
                 link.removeprefix(self.site).partition("#")[0] for link in ahead if link.startswith((self.site, "/"))
@@ -137,7 +137,7 @@ class Crawl:
             return (parts.path, "")
         return endpoint, str(values.get("step", ""))
 
-    def _look_at(self, path: str, kind: tuple[str, str]) -> None:
+    def look_at(self, path: str, kind: tuple[str, str]) -> None:
         page = self.page
         page.set_viewport_size(WIDE)
         page.emulate_media(color_scheme="light")

@@ -81,7 +81,7 @@ OWNED = {
     "payout_id",
 }
 """Ids of records that lie in somebody's sight, or not."""
-OWN = {"accounts.end_session", "accounts.revoke_key"}
+OWN = {"accounts.end_session", "accounts.revoke_key", "accounts.remove_passkey"}
 """Pages about what is a user's alone."""
 SEES = {"customer A", "agent A", "admin"}
 """In whose sight A's records are."""
@@ -104,6 +104,7 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "file_id": [a.file_id],
         "session_id": [a.session_id],
         "key_id": [a.key_id],
+        "passkey_id": [a.passkey_id],
         "receipt_id": [a.receipt_id],
         "code": ["standard"],
         "rest": ["1"],
@@ -389,6 +390,7 @@ def facts() -> dict[str, list[tuple]]:
         "token_hash",
         "key",
         "key_hash",
+        "fingerprint",
         "beginning",
         "path",
         "sha256",

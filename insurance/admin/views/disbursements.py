@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ...accounts import queries as accounts
-from ...accounts.sign_in import fresh
+from ...accounts.sign_in import fresh, fresh_download
 from ...billing import queries as billing
 from ...billing.domain import (
     DISBURSEMENT_LIFECYCLE,
@@ -63,6 +63,7 @@ DISBURSEMENTS = ListPage(
 @bp.get("/disbursements")
 @bp.get("/disbursements.csv", endpoint="disbursement_csv")
 @requires("disbursement:read")
+@fresh_download
 def disbursement_list() -> ResponseReturnValue:
     return DISBURSEMENTS.respond(billing.disbursement_rows(**DISBURSEMENTS.arguments()))
 
@@ -100,6 +101,7 @@ def disbursement_account(disbursement_id: int) -> ResponseReturnValue:
 
 @bp.post("/disbursements/<int:disbursement_id>/approve")
 @requires("disbursement:approve")
+@fresh
 def approve_disbursement(disbursement_id: int) -> ResponseReturnValue:
     order = disbursements.approve(id=disbursement_id, actor=current_user)
     flash(f"{order.reason} is approved and can be sent.", "ok")
@@ -116,6 +118,7 @@ def cancel_disbursement(disbursement_id: int) -> ResponseReturnValue:
 @bp.get("/disbursements/<int:disbursement_id>/send")
 @bp.post("/disbursements/<int:disbursement_id>/send")
 @requires("disbursement:send")
+@fresh
 def send_disbursement(disbursement_id: int) -> ResponseReturnValue:
     return _act(disbursement_id, money_out.send, forms.SendForm(), "disbursements/send.html", "It is on its way.")
 
@@ -143,6 +146,7 @@ def return_disbursement(disbursement_id: int) -> ResponseReturnValue:
 @bp.get("/disbursements/<int:disbursement_id>/replace")
 @bp.post("/disbursements/<int:disbursement_id>/replace")
 @requires("disbursement:replace")
+@fresh
 def replace_disbursement(disbursement_id: int) -> ResponseReturnValue:
     payee = billing.get_disbursement(disbursement_id).payee_name
     form = forms.PayeeForm(payee_name=payee)

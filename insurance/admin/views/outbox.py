@@ -4,6 +4,7 @@ from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from ...accounts.sign_in import fresh_download
 from ...core.outbox import Mail, MailStatus
 from ...core.words import Words
 from ...messages import queries as messages
@@ -47,6 +48,7 @@ OUTBOX = ListPage(
 @bp.get("/outbox")
 @bp.get("/outbox.csv", endpoint="outbox_csv")
 @requires("outbox:read")
+@fresh_download
 def outbox() -> ResponseReturnValue:
     return OUTBOX.respond(messages.mail_rows(**OUTBOX.arguments()))
 

@@ -5,6 +5,7 @@ import json
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ...accounts.sign_in import fresh_download
 from ...core import audit as trail
 from ...core.audit import AuditEntry
 from ...jobs import queries as jobs
@@ -37,6 +38,7 @@ AUDIT = ListPage(
 @bp.get("/audit")
 @bp.get("/audit.csv", endpoint="audit_csv")
 @requires("audit:read")
+@fresh_download
 def audit() -> ResponseReturnValue:
     """Everything that was done; with an id, what was done to that record, to which each record leads."""
     rows = queries.audit_rows(**AUDIT.arguments(), subject_id=find_id("id"))

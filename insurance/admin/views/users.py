@@ -7,8 +7,9 @@ from flask_login import current_user
 from ...accounts import forms as account_forms
 from ...accounts import queries as accounts
 from ...accounts import services as account_services
-from ...accounts import tokens
+from ...accounts import tokens, two_step
 from ...accounts.models import User
+from ...accounts.sign_in import fresh, fresh_download
 from ...core.money import Money
 from ...core.permissions import Role
 from ...core.words import Words
@@ -41,6 +42,7 @@ USERS = ListPage(
 @bp.get("/users")
 @bp.get("/users.csv", endpoint="user_csv")
 @requires("user:read")
+@fresh_download
 def user_list() -> ResponseReturnValue:
     return USERS.respond(accounts.user_rows(**USERS.arguments()), new=(url_for("admin.new_user"), "Invite user"))
 
@@ -48,6 +50,7 @@ def user_list() -> ResponseReturnValue:
 @bp.get("/users/new")
 @bp.post("/users/new")
 @requires("user:create")
+@fresh
 def new_user() -> ResponseReturnValue:
     form = account_forms.InviteUserForm(authority=Money.zero(_currency()))
     if form.validate_on_submit():
@@ -68,6 +71,7 @@ def new_user() -> ResponseReturnValue:
 @requires("user:read")
 def user(user_id: int) -> ResponseReturnValue:
     record = accounts.get_user(user_id)
+    app, passkeys = accounts.second_steps_of(user_id) if record.two_step_since else (None, [])
     return render_template(
         "admin/user.html",
         user=record,
@@ -77,6 +81,9 @@ def user(user_id: int) -> ResponseReturnValue:
         entries=queries.audit_of("users", user_id),
         sessions=accounts.sessions_of(record.actor()),
         keys=accounts.keys_of(user_id),
+        app=app,
+        passkeys=passkeys,
+        left=accounts.recovery_codes_left(user_id) if record.two_step_since else 0,
         form=account_forms.ActForm(),
     )
 
@@ -84,6 +91,7 @@ def user(user_id: int) -> ResponseReturnValue:
 @bp.get("/users/<int:user_id>/edit")
 @bp.post("/users/<int:user_id>/edit")
 @requires("user:edit")
+@fresh
 def edit_user(user_id: int) -> ResponseReturnValue:
     record = accounts.get_user(user_id)
     form = account_forms.UserForm(obj=record, authority=Money(record.authority_minor, _currency()))
@@ -106,10 +114,26 @@ def edit_user(user_id: int) -> ResponseReturnValue:
 
 @bp.post("/users/<int:user_id>/reset")
 @requires("user:edit")
+@fresh
 def reset_user(user_id: int) -> ResponseReturnValue:
     account_services.send_reset(user_id=user_id, actor=current_user)
     flash("A link to set the password is on its way.", "ok")
     return redirect(url_for("admin.user", user_id=user_id), 303)
+
+
+@bp.get("/users/<int:user_id>/two-step")
+@bp.post("/users/<int:user_id>/two-step")
+@requires("user:edit")
+@fresh
+def reset_two_step(user_id: int) -> ResponseReturnValue:
+    """For somebody who lost phone, keys and codes."""
+    form = account_forms.ActForm()
+    if form.validate_on_submit():
+        with form.refusals():
+            two_step.reset(user_id=user_id, actor=current_user)
+            flash("They sign in by password alone now, and are signed out everywhere. A mail tells them.", "ok")
+            return redirect(url_for("admin.user", user_id=user_id), 303)
+    return form.page("admin/reset_two_step.html", user=accounts.get_user(user_id))
 
 
 @bp.post("/users/<int:user_id>/sessions/<int:session_id>/end")
