@@ -18,10 +18,10 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 def work(app: Flask, back_up: Callable[[], str | None]) -> None:
-    """Work until SIGTERM or Ctrl-C. What is in hand is finished first.
+    """Work until SIGTERM or Ctrl-C. What is in hand is finished first; a fault is logged and tried again.
 
-    After a round with a fault it waits, twice as long each time, so that a database that is away is not called upon
-    without a pause.
+    Each round in a row that met a fault makes the next pause twice as long, so that a database that is away is not
+    called upon every second.
     """
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -29,15 +29,20 @@ def work(app: Flask, back_up: Callable[[], str | None]) -> None:
     pause = PAUSE_SECONDS
     while not stop.is_set():
         with app.app_context():
-            done, faults = round_of_work(app, back_up)
+            try:
+                busy = round_of_work(app, back_up)
+                pause = PAUSE_SECONDS
+            except Exception:
+                app.logger.exception("worker: a round failed")
+                busy = False
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             db.session.remove()
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if faults else PAUSE_SECONDS
-        if faults or not done:
+        if not busy:
             stop.wait(pause)
 
 
-def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) -> tuple[int, int]:
-    """Do what is due; how much was done, and how many kinds of work met a fault, which is logged and stops no other."""
+def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) -> bool:
+    """Do what is due; whether anything was. A fault in one kind of work is raised after the others were done."""
     today = clock.today()
     kinds: list[Callable[[], int | None]] = [
         lambda: services.run_night(today, app.logger.info),
@@ -46,12 +51,13 @@ def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) 
         documents.archive_due,
         gateway.ask_gateway,
     ]
-    done = faults = 0
+    done, faults = 0, []
     for work_due in kinds:
         try:
             done += work_due() or 0
-        except Exception:
-            app.logger.exception("worker: a fault")
+        except Exception as fault:
             db.session.rollback()
-            faults += 1
-    return done, faults
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup("some kinds of work", faults)
+    return bool(done)

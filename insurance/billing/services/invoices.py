@@ -8,7 +8,7 @@ from flask import current_app
 
 from ...core import audit, clock, numbering, outbox
 from ...core.dates import in_words, last_day
-from ...core.db import add, add_all, check_version, db, lock, transactional
+from ...core.db import add, add_all, check_version, insert_all, lock, next_ids, transactional
 from ...core.errors import Conflict, RuleBroken
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
@@ -17,6 +17,7 @@ from ...documents import services as documents
 from ...documents.models import Document, DocumentKind
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
+from ...ledger.models import Transfer
 from .. import queries
 from ..domain import Instalment, ItemKind, PaymentPlan
 from ..models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
@@ -89,8 +90,8 @@ def write_items(account: BillingAccount, instalments: Sequence[Instalment], *, o
 
 
 @transactional
-def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> list[Invoice]:
-    """Issue an invoice for each instalment of an account that bills by a day and has none yet."""
+def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> int:
+    """Issue an invoice for each instalment of an account that bills by a day and has none yet; how many."""
     return _issue([account.id], on, actor)
 
 
@@ -104,35 +105,38 @@ def issue_all_due(*, on: date, actor: Actor) -> int:
 
 @transactional
 def _issue_chunk(account_ids: Sequence[int], on: date, actor: Actor) -> int:
-    return len(_issue(account_ids, on, actor))
+    return _issue(account_ids, on, actor)
 
 
-def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> list[Invoice]:
-    """Issue what some accounts have to be billed, table by table."""
+def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> int:
+    """Issue what some accounts have to be billed, table by table; how many invoices."""
     accounts = queries.lock_accounts(account_ids)
     shares = queries.shares(account_ids)
     items = queries.items_to_bill(account_ids, on)
     parts = [list(part) for _, part in groupby(items, key=lambda item: (item.account_id, item.instalment))]
-    numbers = numbering.take_some("INV", len(parts)) if parts else []
+    if not parts:
+        return 0
+    ids, document_ids = next_ids(Invoice, len(parts)), next_ids(Document, len(parts))
+    numbers = numbering.take_some("INV", len(parts))
     bills = [
-        (_invoice(number, part, on), *accounts[part[0].account_id], part)
-        for number, part in zip(numbers, parts, strict=True)
+        (_invoice(invoice_id, document_id, number, part, on), *accounts[part[0].account_id], part)
+        for invoice_id, document_id, number, part in zip(ids, document_ids, numbers, parts, strict=True)
     ]
-    issued = [_document(invoice, part, shares, account, customer) for invoice, account, customer, part in bills]
-    add_all(issued)
-    for (invoice, *_), document in zip(bills, issued, strict=True):
-        invoice.document_id = document.id
-    add_all([invoice for invoice, *_ in bills])
-    for invoice, account, customer, part in bills:
-        _post(invoice, account, part, on)
-        _mail(invoice, account, customer)
+    insert_all([_document(invoice, part, shares, account, customer) for invoice, account, customer, part in bills])
+    insert_all([invoice for invoice, *_ in bills])
+    insert_all([InvoiceLine(item_id=item.id, invoice_id=invoice.id) for invoice, *_, part in bills for item in part])
+    insert_all([_transfer(invoice, item, on) for invoice, *_, part in bills for item in part])
+    insert_all([_mail(invoice, account, customer) for invoice, account, customer, _ in bills if customer.email])
+    for invoice, *_ in bills:
         audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
-    return [invoice for invoice, *_ in bills]
+    return len(bills)
 
 
-def _invoice(number: str, items: list[BillingItem], on: date) -> Invoice:
+def _invoice(id: int, document_id: int, number: str, items: list[BillingItem], on: date) -> Invoice:
     first = items[0]
     return Invoice(
+        id=id,
+        document_id=document_id,
         number=number,
         account_id=first.account_id,
         instalment=first.instalment,
@@ -144,39 +148,36 @@ def _invoice(number: str, items: list[BillingItem], on: date) -> Invoice:
     )
 
 
-def _post(invoice: Invoice, account: BillingAccount, items: list[BillingItem], on: date) -> None:
-    for item in items:
-        db.session.add(InvoiceLine(item_id=item.id, invoice_id=invoice.id))
-        ledger.post(
-            Event.INVOICE_ISSUED,
-            invoice.id,
-            debit=(Account.BILLED, account.id),
-            credit=(CREDITED_AT_INVOICE[item.kind], account.id if item.kind is ItemKind.CHARGE else COMPANY),
-            amount=item.amount,
-            on=on,
-        )
+def _transfer(invoice: Invoice, item: BillingItem, on: date) -> Transfer:
+    return ledger.written(
+        Event.INVOICE_ISSUED,
+        invoice.id,
+        debit=(Account.BILLED, item.account_id),
+        credit=(CREDITED_AT_INVOICE[item.kind], item.account_id if item.kind is ItemKind.CHARGE else COMPANY),
+        amount=item.amount,
+        on=on,
+    )
 
 
-def _mail(invoice: Invoice, account: BillingAccount, customer: Customer) -> None:
-    if customer.email:
-        outbox.enqueue(
-            "invoice_issued",
-            to=customer.email,
-            document_id=invoice.document_id,
-            name=customer.name,
-            number=invoice.number,
-            policy_number=account.policy_number,
-            amount=invoice.total.in_words,
-            due_on=in_words(invoice.due_on),
-            pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
-        )
+def _mail(invoice: Invoice, account: BillingAccount, customer: Customer) -> outbox.Mail:
+    return outbox.written(
+        "invoice_issued",
+        to=customer.email,
+        document_id=invoice.document_id,
+        name=customer.name,
+        number=invoice.number,
+        policy_number=account.policy_number,
+        amount=invoice.total.in_words,
+        due_on=in_words(invoice.due_on),
+        pay_url=f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
+    )
 
 
 def _document(
     invoice: Invoice, items: list[BillingItem], shares: Shares, account: BillingAccount, customer: Customer
 ) -> Document:
     part = f"Instalment {invoice.instalment} of {invoice.instalments}" if invoice.instalments > 1 else ""
-    return documents.written(
+    document = documents.written(
         kind=DocumentKind.INVOICE,
         number=invoice.number,
         customer=customer,
@@ -194,6 +195,8 @@ def _document(
             "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/payments",
         },
     )
+    document.id = invoice.document_id
+    return document
 
 
 def _period(item: BillingItem) -> str:
