@@ -149,10 +149,14 @@ def _write(data: bytes, ending: str) -> str:
     path = secrets.token_hex(16) + ending
     place = _place(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with place.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk keeps no half of it
+        place.unlink(missing_ok=True)
+        raise
     return path
 
 
