@@ -97,9 +97,13 @@ def test_an_upload_that_finds_no_room_leaves_neither_file_nor_row(app: Flask) ->
 
 def test_the_database_says_that_it_is_full_and_not_that_it_is_locked(app: Flask) -> None:
     db.session.remove()
-    with no_file_beyond(database_size()), pytest.raises(OperationalError) as fault:
+
+    def fill() -> None:
         for _ in range(50):
             factories.customer()
+
+    with no_file_beyond(database_size()), pytest.raises(OperationalError) as fault:
+        fill()
     assert "locked" not in str(fault.value.orig)
     db.session.rollback()
     assert violations() == []
