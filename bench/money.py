@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 from pages import PASSWORD, ROOT, place
 
-SECONDS = 5.0
+SECONDS = 3.0
 CLIENTS = 8
 SLOW_MAIL = 0.2
 AHEAD = 17

@@ -19,7 +19,7 @@ from insurance.core.db import db
 from insurance.core.permissions import Role
 from insurance.payments.models import Payment, Receipt
 from tests import factories, postgres
-from tests.faults.experiment import FULL, until, violations
+from tests.faults.experiment import FULL, times, until, violations
 from tests.faults.payers import Payers
 from tests.operations.site import Site, free_port
 from tests.races import together
@@ -59,7 +59,8 @@ def test_connections_cut_amid_payments_lose_none_and_double_none(app: Flask) -> 
 
     def cut() -> None:
         nonlocal cuts
-        while not ended.wait(0.15):
+        for _ in range(times(4, 12)):
+            ended.wait(0.4)
             with db.engine.connect() as connection:
                 cuts += len(connection.execute(text(CUT)).all())
 
