@@ -5,10 +5,10 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz bench docs screenshots lock clean
+.PHONY: help run test check lint types demo fuzz faults bench bench-money docs screenshots lock clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 .venv/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
@@ -51,6 +51,16 @@ fuzz: .venv/.development ## try the API with all that schemathesis knows, as eac
 
 bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/pages.py --policies $(or $(N),100000)
+
+bench-money: .venv/.development ## time payments and a night's billing on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
+	@$(PY) bench/money.py --policies $(or $(N),100000)
+
+faults: .venv/.development .venv/localstripe ## every experiment with a fault, at full strength
+	@FAULTS=full $(PY) -m pytest -m fault
+
+.venv/localstripe: ## a Stripe for one experiment: a program of its own, under another licence, never imported
+	@$(PYTHON) -m venv $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check localstripe==1.15.10
 
 docs: .venv/.runtime ## write docs/lifecycles.md from the code
 	@$(FLASK) docs lifecycles > docs/lifecycles.md

@@ -1,7 +1,7 @@
 """How the web server runs, wherever it is started: `gunicorn wsgi:app`."""
 
 wsgi_app = "wsgi:app"
-threads = 8
+threads = 64  # one each for the 60 slow connections that a site must stand; measured in docs/decisions/0016-faults.md
 limit_request_line = 8190  # lists of the API take many filters
 control_socket_disable = True
 loglevel = "warning"

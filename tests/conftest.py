@@ -131,7 +131,9 @@ class Postgres(Database):
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
-        self.engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"], execution_options={"writes": True})
+        self.engine = create_engine(
+            self.app.config["SQLALCHEMY_DATABASE_URI"], execution_options={"writes": True}, pool_pre_ping=True
+        )
 
     def empty_tables(self) -> None:
         """Delete from every table."""

@@ -11,7 +11,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, event, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
-from .db import INSERT, Base, BigId, append_only, db, identity, in_hand
+from .db import INSERT, Base, BigId, append_only, db, identity, in_hand, insert_all
 from .permissions import Actor
 
 FIRST = "0" * 64
@@ -102,7 +102,7 @@ def _write(session: Session) -> None:
         entry.previous_hash = head.hash
         entry.hash = head.hash = seal(head.hash, vars(entry))
         head.count += 1
-    session.add_all(entries)
+    insert_all(entries)
 
 
 def _lock_head(session: Session) -> AuditHead:

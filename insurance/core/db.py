@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Connection, Dialect, Enum, Integer, MetaData, event
+from sqlalchemy import JSON, BigInteger, Connection, Dialect, Enum, Integer, MetaData, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
@@ -216,6 +216,20 @@ def add_all(rows: Sequence[Any]) -> None:
     """Insert rows now, some hundreds in one statement, so that they have their ids."""
     db.session.add_all(rows)
     db.session.flush()
+
+
+def insert_all(rows: Sequence[Any]) -> None:
+    """Insert rows of one table now, as one prepared statement: fast, and none of them is known to the session."""
+    db.session.bulk_save_objects(rows)
+
+
+def next_ids(model: type[Any], count: int) -> Sequence[int]:
+    """Ids for rows to come. Nobody else gets them: on SQLite there is one writer at a time."""
+    if db.engine.dialect.name == "sqlite":
+        first = (db.session.scalar(select(func.max(model.id))) or 0) + 1
+        return range(first, first + count)
+    ids = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
+    return db.session.scalars(text(ids), {"table": model.__tablename__, "count": count}).all()
 
 
 def add(row: M) -> M:

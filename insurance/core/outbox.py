@@ -54,8 +54,15 @@ def enqueue(template: str, *, to: str, document_id: int | None = None, **data: A
 
     It has its id with the transaction's next flush.
     """
+    mail = written(template, to=to, document_id=document_id, **data)
+    db.session.add(mail)
+    return mail
+
+
+def written(template: str, *, to: str, document_id: int | None = None, **data: Any) -> Mail:
+    """A mail that is ordered as soon as it is inserted."""
     sent_from = current_app.config["MAIL_DEFAULT_SENDER"].rpartition("@")[2].strip("> ")
-    mail = Mail(
+    return Mail(
         created_at=clock.now(),
         template=template,
         data=data,
@@ -64,5 +71,3 @@ def enqueue(template: str, *, to: str, document_id: int | None = None, **data: A
         message_id=make_msgid(domain=sent_from),
         due_at=clock.now(),
     )
-    db.session.add(mail)
-    return mail

@@ -1,8 +1,10 @@
 """Issuing documents, archiving their PDFs, and keeping files."""
 
 import hashlib
+import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,7 +101,7 @@ def archive_newest() -> None:
 def _archive(document: Document) -> None:
     data = pdfs.render(document.kind, document.data, issued_on=document.issued_on)
     stored = StoredFile(
-        path=_write(data, ".pdf"),
+        path=_write_again(data, _name_of(document)),
         name=file_name(document),
         content_type="application/pdf",
         size=len(data),
@@ -107,12 +109,25 @@ def _archive(document: Document) -> None:
         document_id=document.id,
         created_at=clock.now(),
     )
-    path = stored.path
-    try:
-        with transaction():
-            add(stored)
-    except IntegrityError:  # another worker was faster
-        _place(path).unlink()
+    with suppress(IntegrityError), transaction():  # another worker may be faster, and has written the same file
+        add(stored)
+
+
+def _name_of(document: Document) -> str:
+    """Nobody can guess it, and it is the same at every try: if the database goes before it knows of a file, the next
+    try finds that file again.
+    """
+    secret = current_app.config["SECRET_KEY"].encode()
+    return hmac.new(secret, f"document {document.id}".encode(), hashlib.sha256).hexdigest()[:32] + ".pdf"
+
+
+def _write_again(data: bytes, path: str) -> str:
+    place = _place(path)
+    if place.exists():
+        if place.read_bytes() == data:
+            return path
+        place.unlink()  # an earlier try was broken off amid it
+    return _write(data, path)
 
 
 def file_name(document: Document) -> str:
@@ -125,7 +140,7 @@ def store(clean: File, *, actor: Actor) -> StoredFile:
     """Keep an upload that was checked."""
     return add(
         StoredFile(
-            path=_write(clean.data, Path(clean.name).suffix.lower()),
+            path=_write(clean.data, secrets.token_hex(16) + Path(clean.name).suffix.lower()),
             name=clean.name,
             content_type=clean.content_type,
             size=len(clean.data),
@@ -144,15 +159,18 @@ def read(stored: StoredFile) -> bytes:
     return data
 
 
-def _write(data: bytes, ending: str) -> str:
-    """Write a file under a random name, safe on disk before a row speaks of it."""
-    path = secrets.token_hex(16) + ending
+def _write(data: bytes, path: str) -> str:
+    """Write a file, safe on disk before a row speaks of it."""
     place = _place(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with place.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk keeps no half of it
+        place.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -20,12 +20,24 @@ from ..policies import services as policies
 from . import queries
 from .models import JobRun
 
+NIGHT_PAUSE = timedelta(minutes=10)
 BACKUP_PAUSE = timedelta(hours=1)
 
 
 def run_nightly(on: date, report: Callable[[str], None]) -> None:
     """Bring every record to a day, and note the run. Broken off, it is simply run again."""
     run_id = _begin("nightly", on)
+    try:
+        lines = _night(on)
+        for line in lines:
+            report(line)
+    except Exception as error:
+        _note_failure(run_id, error)
+        raise
+    _finish(run_id, "; ".join(lines))
+
+
+def _night(on: date) -> list[str]:
     notice_days = partial(policy_queries.notice_days, day=on)
     lines = [
         f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
@@ -36,14 +48,26 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
         f"{autopay.charge_due(on=on)} invoices charged by autopay",
     ]
     spared = payment_queries.accounts_with_payments_on_their_way()
-    lines += [
+    return [
+        *lines,
         f"{dunning.send_notices(on=on, notice_days=notice_days, spared=spared, actor=SYSTEM)} notices sent",
         f"{policies.lapse_unpaid(on=on, spared=spared)} policies lapsed",
         f"{idempotency.forget()} answers to programs forgotten",
     ]
-    for line in lines:
-        report(line)
-    _finish(run_id, "; ".join(lines))
+
+
+def run_night(on: date, report: Callable[[str], None]) -> None:
+    """Make a day's nightly run if there is none. One that failed is tried again after ten minutes, so that a fault that
+    stays neither fills the log nor keeps the worker; one that was broken off is made again at once.
+    """
+    last = queries.latest("nightly", on)
+    failed = last and not last.finished_at and last.result
+    if queries.has_run("nightly", on) or (last and failed and clock.now() - last.started_at < NIGHT_PAUSE):
+        return
+    try:
+        run_nightly(on, report)
+    except Exception:
+        current_app.logger.exception("the nightly run failed")
 
 
 def run_backup(on: date, back_up: Callable[[], str | None]) -> None:
@@ -73,6 +97,11 @@ def _note(run: JobRun) -> None:
 @transactional
 def _begin(name: str, day: date) -> int:
     return add(JobRun(name=name, for_day=day, started_at=clock.now())).id
+
+
+@transactional
+def _note_failure(run_id: int, error: Exception) -> None:
+    lock(JobRun, run_id).result = f"failed: {error or type(error).__name__}"
 
 
 @transactional

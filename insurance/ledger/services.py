@@ -23,27 +23,29 @@ def post(event: Event, event_id: int, *, debit: Side, credit: Side, amount: Mone
 
     A day in a closed month is refused: what belongs there is posted on a day that is still open.
     """
-    if not amount:
-        return
+    if amount:
+        db.session.add(written(event, event_id, debit=debit, credit=credit, amount=amount, on=on))
+
+
+def written(event: Event, event_id: int, *, debit: Side, credit: Side, amount: Money, on: date) -> Transfer:
+    """A transfer that is posted as soon as it is inserted, within the transaction in hand."""
     closed_through = _closed_through()
     if closed_through and on <= closed_through:
         raise RuleBroken(
             f"The books are closed through {in_words(closed_through)}, so nothing can be posted on {in_words(on)}. "
             "An administrator can reopen the last closed month."
         )
-    db.session.add(
-        Transfer(
-            event=event,
-            event_id=event_id,
-            debit_account=debit[0],
-            debit_subject=debit[1],
-            credit_account=credit[0],
-            credit_subject=credit[1],
-            amount_minor=amount.minor,
-            currency=amount.currency,
-            posted_on=on,
-            recorded_at=clock.now(),
-        )
+    return Transfer(
+        event=event,
+        event_id=event_id,
+        debit_account=debit[0],
+        debit_subject=debit[1],
+        credit_account=credit[0],
+        credit_subject=credit[1],
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        posted_on=on,
+        recorded_at=clock.now(),
     )
 
 

@@ -78,5 +78,5 @@ def counts(most: int) -> dict[MailStatus, int]:
 def due(now: datetime, limit: int) -> Select:
     """The mails to send first: due, and in no worker's hand."""
     free = or_(Mail.leased_until.is_(None), Mail.leased_until < now)
-    due = select(Mail.id).where(Mail.status == MailStatus.DUE, Mail.due_at <= now, free)
+    due = select(Mail.id, Mail.leased_until).where(Mail.status == MailStatus.DUE, Mail.due_at <= now, free)
     return due.order_by(Mail.due_at, Mail.id).limit(limit)

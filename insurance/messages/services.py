@@ -40,9 +40,20 @@ def deliver_due(limit: int = 20) -> int:
 
 @transactional
 def _lease(limit: int) -> list[int]:
-    """Take mails in hand, so that no other worker sends them; if this one dies, they are free again after a while."""
+    """Take mails in hand, so that no other worker sends them; if this one dies, they are free again after a while.
+
+    One that was in the hand of a worker that died goes alone: should it be what kills workers, it takes no other along.
+    After as many tries as any mail has it is given up.
+    """
     now = clock.now()
-    ids = list(db.session.scalars(queries.due(now, limit).with_for_update(skip_locked=True)))
+    due = db.session.execute(queries.due(now, limit).with_for_update(skip_locked=True)).all()
+    ids = [mail_id for mail_id, leased_until in due if leased_until is None]
+    if due and due[0].leased_until:
+        ids = [due[0].id]
+        mail = lock(Mail, due[0].id)
+        if mail.attempts > len(RETRY_AFTER):
+            mail.status, mail.leased_until, mail.last_error = MailStatus.DEAD, None, "the worker died of it each time"
+            return _lease(limit)
     db.session.execute(
         update(Mail).where(Mail.id.in_(ids)).values(leased_until=now + LEASE, attempts=Mail.attempts + 1)
     )

@@ -5,9 +5,11 @@ from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from ..api import problems
+from ..core.db import db
 from ..core.errors import Refusal
 from . import guard
 
@@ -66,9 +68,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _fault(error: Exception) -> ResponseReturnValue:
     current_app.logger.exception("fault", exc_info=error)
+    db.session.rollback()  # a connection that was cut leaves a transaction in which nothing can be asked
     if guard.is_for_programs():
         return problems.respond(500, MESSAGES[500])
-    return _page(500, MESSAGES[500], plain=True)
+    try:
+        return _page(500, MESSAGES[500], plain=True)
+    except DBAPIError:  # even the frame of a page asks the database who is there
+        return Response(f"{HEADINGS[500]}. {MESSAGES[500]}", 500, mimetype="text/plain")
 
 
 def _page(code: int, message: str, plain: bool = False) -> ResponseReturnValue:

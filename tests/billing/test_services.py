@@ -118,7 +118,8 @@ def test_tax_and_fee_are_items_and_postings_of_their_own(app) -> None:
         )  # fmt: skip
         parts = schedule(PaymentPlan.TWO_PAY, usd("100.01"), usd("10.01"), usd("5.00"), TODAY, date(2027, 6, 1), TODAY)
         invoices.charge(account, parts, on=TODAY)
-        [invoice] = invoices.issue_due(account, on=TODAY, actor=SYSTEM)
+        assert invoices.issue_due(account, on=TODAY, actor=SYSTEM) == 1
+    [invoice] = queries.invoices_of(account.id)
     assert invoice.total == usd("60.02")
     assert [(item.kind, str(item.amount)) for item in queries.items_on(invoice.id)] == [
         ("charge", "50.01"),

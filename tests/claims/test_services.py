@@ -229,6 +229,7 @@ def test_no_more_is_claimed_than_the_coverage_has_left_and_open_claims_take_noth
     check_books()
 
 
+@pytest.mark.fault
 def test_twenty_approvals_at_once_never_exceed_what_the_term_covers(app, agent) -> None:
     policy = book(agent, coverage="1000.00")
     ids = [filed(policy, claimed="150.00", description=f"Loss {n}.", actor=agent).id for n in range(20)]

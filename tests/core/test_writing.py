@@ -53,6 +53,7 @@ with create_app(settings(url, folder)).app_context():
 """
 
 
+@pytest.mark.fault
 def test_processes_that_write_at_once_lose_nothing_and_leave_no_gap_when_some_roll_back(app: Flask) -> None:
     account_id = factories.bound_policy().account_id
     url = app.config["SQLALCHEMY_DATABASE_URI"]
@@ -116,6 +117,7 @@ def _rows() -> dict[str, list[dict]]:
         }
 
 
+@pytest.mark.fault
 def test_migrations_keep_what_is_there_each_step_down_and_up_again(app: Flask) -> None:
     policy = factories.bound_policy()
     paid = Money(500_00, "USD")
@@ -137,6 +139,7 @@ def test_migrations_keep_what_is_there_each_step_down_and_up_again(app: Flask) -
     assert [result.violations for result in verify.run() if result.violations] == []  # triggers are there again too
 
 
+@pytest.mark.fault
 def test_migrations_go_all_the_way_down_and_up_again(app: Flask) -> None:
     factories.bound_policy()
     db.session.remove()

@@ -1,4 +1,4 @@
-"""One installation as people run it: processes of its own on SQLite in a folder of its own."""
+"""One installation as people run it: processes of its own, on SQLite in a folder of its own unless told otherwise."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-demo-password"
@@ -24,6 +25,10 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Site:
@@ -113,17 +118,27 @@ class Site:
         return [pid for pid in found if pid != os.getpid()]
 
     def web_worker(self) -> int:
-        """The process that answers requests: the child of gunicorn's first."""
-        for pid in self.processes():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            if b"gunicorn" in command and b"gunicorn" in Path(f"/proc/{parent}/cmdline").read_bytes():
-                return pid
-        raise AssertionError("no web worker")
+        """The process that answers requests: the newest child of gunicorn's first."""
+        return max(pid for pid, parent in self._web_processes() if b"gunicorn" in _command(parent))
+
+    def gunicorn(self) -> int:
+        """The process that starts and ends those that answer requests."""
+        [first] = [pid for pid, parent in self._web_processes() if b"gunicorn" not in _command(parent)]
+        return first
+
+    def _web_processes(self) -> list[tuple[int, int]]:
+        """Each of gunicorn's processes with the one that started it."""
+        web = [pid for pid in self.processes() if b"gunicorn" in _command(pid)]
+        stats = {pid: Path(f"/proc/{pid}/stat").read_text() for pid in web}
+        return [(pid, int(stat.rpartition(")")[2].split()[1])) for pid, stat in stats.items()]
+
+    def _connect(self) -> Any:
+        url = self.environment["DATABASE_URL"]
+        return psycopg.connect(url) if url else sqlite3.connect(self.folder / "insurance.db", timeout=30)
 
     def rows(self, statement: str, *values: Any) -> list[tuple]:
         """What a query says."""
-        with closing(sqlite3.connect(self.folder / "insurance.db", timeout=30)) as database:
+        with closing(self._connect()) as database:
             return database.execute(statement, values).fetchall()
 
     def value(self, statement: str, *values: Any) -> Any:
@@ -132,7 +147,7 @@ class Site:
 
     def change(self, statement: str, *values: Any) -> None:
         """Change rows behind the application's back, as only time does otherwise."""
-        with closing(sqlite3.connect(self.folder / "insurance.db", timeout=30)) as database, database:
+        with closing(self._connect()) as database, database:
             database.execute(statement, values)
 
 

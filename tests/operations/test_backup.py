@@ -62,6 +62,7 @@ def pay(account_id: int) -> None:
     )
 
 
+@pytest.mark.fault
 def test_a_backup_made_while_four_people_pay_restores_to_one_moment_at_which_all_was_right(app: Flask) -> None:
     world.build()
     accounts = [factories.bound_policy().account_id or 0 for _ in range(4)]

@@ -264,6 +264,7 @@ def test_production_never_charges_by_the_test_gateway(app, invoice, person, monk
 # All at once
 
 
+@pytest.mark.fault
 def test_twenty_identical_submits_make_one_payment_with_one_receipt(app, policy) -> None:
     account_id = policy.account_id
     outcomes = together(app, [lambda: pay(account_id, "200.00", key="the same").id] * 20)
@@ -272,6 +273,7 @@ def test_twenty_identical_submits_make_one_payment_with_one_receipt(app, policy)
     check_books()
 
 
+@pytest.mark.fault
 def test_fifty_payments_on_one_invoice_never_pay_more_than_its_total(app, policy, invoice) -> None:
     account_id, invoice_id = policy.account_id, invoice.id
     together(app, [lambda: pay(account_id, "7.00", invoice_id=invoice_id).id] * 50)
@@ -293,6 +295,7 @@ def test_however_often_the_gateway_answers_at_once_the_card_is_charged_once(app,
     check_books()
 
 
+@pytest.mark.fault
 def test_payments_and_the_nightly_run_at_once_keep_the_books_right(app, policy) -> None:
     account_id = policy.account_id
     day = TODAY + timedelta(days=60)

@@ -183,6 +183,7 @@ def test_cancelling_closes_the_page_first_and_not_if_it_was_paid(app, stripe, pe
         lambda body, headers: (b"", headers),
     ],
 )
+@pytest.mark.fault
 def test_what_stripe_did_not_sign_is_refused_and_leaves_no_trace(app, stripe, person, invoice, forge) -> None:
     payment = begin(invoice, person)
     body, headers = forge(*signed(stripe.pay(payment.checkout_id or "")))
@@ -190,6 +191,7 @@ def test_what_stripe_did_not_sign_is_refused_and_leaves_no_trace(app, stripe, pe
     assert (db.session.query(GatewayEvent).count(), again(payment.id).status) == (0, PaymentStatus.CREATED)
 
 
+@pytest.mark.fault
 def test_a_signature_of_another_or_of_long_ago_is_refused(app, stripe, person, invoice, monkeypatch) -> None:
     payment = begin(invoice, person)
     completed = stripe.pay(payment.checkout_id or "")
@@ -233,6 +235,7 @@ def facts_of(payment_id: int, invoice_id: int) -> tuple:
     ],
 )
 @pytest.mark.sqlite_only
+@pytest.mark.fault
 def test_whatever_order_the_events_come_in_it_ends_the_same(app, stripe, person, story, status) -> None:
     ends = set()
     for order in permutations(range(len(story))):
@@ -267,6 +270,7 @@ def test_whatever_order_the_events_come_in_it_ends_the_same(app, stripe, person,
     check_books()
 
 
+@pytest.mark.fault
 def test_twenty_copies_of_an_event_at_once_count_once(app, stripe, person, invoice) -> None:
     payment_id = begin(invoice, person).id
     payload, headers = signed(stripe.pay(again(payment_id).checkout_id or ""))
@@ -314,6 +318,7 @@ def test_a_page_that_expires_gives_the_payment_up(app, stripe, person, invoice) 
 # Silence
 
 
+@pytest.mark.fault
 def test_charged_and_then_silent_is_unknown_until_the_janitor_asks_and_is_never_charged_twice(
     app, stripe, person, invoice
 ) -> None:
@@ -334,6 +339,7 @@ def test_charged_and_then_silent_is_unknown_until_the_janitor_asks_and_is_never_
 
 
 @pytest.mark.parametrize("breaks", ["down", "silent"])
+@pytest.mark.fault
 def test_the_janitor_asks_again_when_the_gateway_is_back(app, stripe, person, invoice, breaks: str) -> None:
     payment = begin(invoice, person)
     stripe.pay(payment.checkout_id or "")

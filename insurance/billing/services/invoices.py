@@ -8,7 +8,7 @@ from flask import current_app
 
 from ...core import audit, clock, numbering, outbox
 from ...core.dates import in_words, last_day
-from ...core.db import add, add_all, check_version, db, lock, transactional
+from ...core.db import add, add_all, check_version, insert_all, lock, next_ids, transactional
 from ...core.errors import Conflict, RuleBroken
 from ...core.money import Money
 from ...core.permissions import Actor, check_may
@@ -18,6 +18,7 @@ from ...documents import services as documents
 from ...documents.models import Document, DocumentKind
 from ...ledger import services as ledger
 from ...ledger.domain import COMPANY, Account, Event
+from ...ledger.models import Transfer
 from .. import queries
 from ..domain import Instalment, ItemKind, PaymentPlan
 from ..models import OPEN, BillingAccount, BillingItem, Invoice, InvoiceLine
@@ -99,8 +100,8 @@ def write_items(account: BillingAccount, instalments: Sequence[Instalment], *, o
 
 
 @transactional
-def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> list[Invoice]:
-    """Issue an invoice for each instalment of an account that bills by a day and has none yet."""
+def issue_due(account: BillingAccount, *, on: date, actor: Actor) -> int:
+    """Issue an invoice for each instalment of an account that bills by a day and has none yet; how many."""
     return _issue([account.id], on, actor)
 
 
@@ -114,39 +115,50 @@ def issue_all_due(*, on: date, actor: Actor) -> int:
 
 @transactional
 def _issue_chunk(account_ids: Sequence[int], on: date, actor: Actor) -> int:
-    return len(_issue(account_ids, on, actor))
+    return _issue(account_ids, on, actor)
 
 
-def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> list[Invoice]:
-    """Issue what some accounts have to be billed, table by table."""
+def _issue(account_ids: Sequence[int], on: date, actor: Actor) -> int:
+    """Issue what some accounts have to be billed, table by table; how many invoices."""
     accounts = queries.lock_accounts(account_ids)
     shares = queries.shares(account_ids)
     items = queries.items_to_bill(account_ids, on)
     parts = [list(part) for _, part in groupby(items, key=lambda item: (item.account_id, item.instalment))]
-    numbers = numbering.take_some("INV", len(parts)) if parts else []
+    if not parts:
+        return 0
+    ids, document_ids = next_ids(Invoice, len(parts)), next_ids(Document, len(parts))
+    numbers = numbering.take_some("INV", len(parts))
     bills = [
-        (_invoice(number, part, on), *accounts[part[0].account_id], part)
-        for number, part in zip(numbers, parts, strict=True)
+        (_invoice(invoice_id, document_id, number, part, on), *accounts[part[0].account_id], part)
+        for invoice_id, document_id, number, part in zip(ids, document_ids, numbers, parts, strict=True)
     ]
     told = _announcements([invoice for invoice, *_ in bills], on)
-    issued = [
-        _document(invoice, part, shares, account, customer, told.get(invoice.number))
-        for invoice, account, customer, part in bills
-    ]
-    add_all(issued)
-    for (invoice, *_), document in zip(bills, issued, strict=True):
-        invoice.document_id = document.id
-    add_all([invoice for invoice, *_ in bills])
-    for invoice, account, customer, part in bills:
-        _post(invoice, account, part, on)
-        _mail(invoice, account, customer, told.get(invoice.number))
+    insert_all(
+        [
+            _document(invoice, part, shares, account, customer, told.get(invoice.number))
+            for invoice, account, customer, part in bills
+        ]
+    )
+    insert_all([invoice for invoice, *_ in bills])
+    insert_all([InvoiceLine(item_id=item.id, invoice_id=invoice.id) for invoice, *_, part in bills for item in part])
+    insert_all([_transfer(invoice, item, on) for invoice, *_, part in bills for item in part])
+    insert_all(
+        [
+            _mail(invoice, account, customer, told.get(invoice.number))
+            for invoice, account, customer, _ in bills
+            if customer.email
+        ]
+    )
+    for invoice, *_ in bills:
         audit.record("issue", invoice, label=invoice.number, actor=actor, total=invoice.total, due_on=invoice.due_on)
-    return [invoice for invoice, *_ in bills]
+    return len(bills)
 
 
-def _invoice(number: str, items: list[BillingItem], on: date) -> Invoice:
+def _invoice(id: int, document_id: int, number: str, items: list[BillingItem], on: date) -> Invoice:
     first = items[0]
     return Invoice(
+        id=id,
+        document_id=document_id,
         number=number,
         account_id=first.account_id,
         instalment=first.instalment,
@@ -158,17 +170,15 @@ def _invoice(number: str, items: list[BillingItem], on: date) -> Invoice:
     )
 
 
-def _post(invoice: Invoice, account: BillingAccount, items: list[BillingItem], on: date) -> None:
-    for item in items:
-        db.session.add(InvoiceLine(item_id=item.id, invoice_id=invoice.id))
-        ledger.post(
-            Event.INVOICE_ISSUED,
-            invoice.id,
-            debit=(Account.BILLED, account.id),
-            credit=(CREDITED_AT_INVOICE[item.kind], account.id if item.kind is ItemKind.CHARGE else COMPANY),
-            amount=item.amount,
-            on=on,
-        )
+def _transfer(invoice: Invoice, item: BillingItem, on: date) -> Transfer:
+    return ledger.written(
+        Event.INVOICE_ISSUED,
+        invoice.id,
+        debit=(Account.BILLED, item.account_id),
+        credit=(CREDITED_AT_INVOICE[item.kind], item.account_id if item.kind is ItemKind.CHARGE else COMPANY),
+        amount=item.amount,
+        on=on,
+    )
 
 
 def _announcements(invoices: Sequence[Invoice], on: date) -> dict[str, dict[str, str]]:
@@ -183,15 +193,13 @@ def _announcements(invoices: Sequence[Invoice], on: date) -> dict[str, dict[str,
     return {number: facts for number, facts in told.items() if facts}
 
 
-def _mail(invoice: Invoice, account: BillingAccount, customer: Customer, told: dict[str, str] | None) -> None:
-    if not customer.email:
-        return
+def _mail(invoice: Invoice, account: BillingAccount, customer: Customer, told: dict[str, str] | None) -> outbox.Mail:
     to_pay = {
         "amount": invoice.total.in_words,
         "due_on": in_words(invoice.due_on),
         "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/pay/{invoice.id}",
     }
-    outbox.enqueue(
+    return outbox.written(
         "invoice_collected" if told else "invoice_issued",
         to=customer.email,
         document_id=invoice.document_id,
@@ -211,7 +219,7 @@ def _document(
     told: dict[str, str] | None,
 ) -> Document:
     part = f"Instalment {invoice.instalment} of {invoice.instalments}" if invoice.instalments > 1 else ""
-    return documents.written(
+    document = documents.written(
         kind=DocumentKind.INVOICE,
         number=invoice.number,
         customer=customer,
@@ -230,6 +238,8 @@ def _document(
             "pay_url": f"{current_app.config['PUBLIC_URL']}/portal/payments",
         },
     )
+    document.id = invoice.document_id
+    return document
 
 
 def _period(item: BillingItem) -> str:

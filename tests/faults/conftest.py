@@ -1,0 +1,11 @@
+"""The installation that experiments begin with."""
+
+import pytest
+
+from tests.operations.site import Site
+
+
+@pytest.fixture(scope="package")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A demo that every experiment works on a copy of."""
+    return Site(tmp_path_factory.mktemp("loaded")).load(60)
