@@ -127,10 +127,9 @@ def test_a_body_that_is_no_object_of_json_is_refused(program, data, content_type
 
 
 @pytest.mark.sqlite_only
-def test_every_operation_refuses_members_that_it_does_not_know(app) -> None:
+def test_every_operation_refuses_members_that_it_does_not_know(world) -> None:
     from insurance.api import api
 
-    world = worlds.build()
     office = Program(world.admin)
     ids = {"policy": world.a.quote_id, "claim": world.a.claims["pending"], "user": world.a.person.id}
     ids |= {"customer": world.a.customer_id, "payment": world.a.payment_id}
