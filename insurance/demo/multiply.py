@@ -179,7 +179,8 @@ def _without_indexes(connection: Connection) -> Iterator[None]:
     execute = connection.exec_driver_sql
     # To compile these statements takes longer than to run them.
     execute("SET LOCAL jit = off; SET LOCAL work_mem = '128MB'; SET LOCAL maintenance_work_mem = '256MB'")
-    tables = [f"'{model.__tablename__}'::regclass" for model in (*MODELS, CustomerWord)]
+    copied: list[type[Any]] = [*MODELS, CustomerWord]
+    tables = [f"'{model.__tablename__}'::regclass" for model in copied]
     of_ours = f"ANY(ARRAY[{', '.join(tables)}]::oid[])"
     constraints = execute(
         "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint "  # noqa: S608
