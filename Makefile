@@ -46,8 +46,8 @@ lint: .venv/.development
 types: .venv/.development
 	@$(PY) -m mypy
 
-fuzz: .venv/.development ## try the API with all that schemathesis knows, as each role (N=50 examples)
-	@FUZZ=$(or $(N),50) $(PY) -m pytest tests/api/test_from_outside.py -k document
+fuzz: .venv/.development ## try the API with all that schemathesis knows (N=50 examples), and every form with every value
+	@FUZZ=$(or $(N),50) $(PY) -m pytest tests/api/test_from_outside.py tests/web/test_abuse.py -k "document or form"
 
 bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/pages.py --policies $(or $(N),100000)

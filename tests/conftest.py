@@ -7,8 +7,10 @@ import os
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,26 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 import config as configuration
 from insurance import create_app
 from insurance.core import settings as kept
 from insurance.core.db import Base, db
+from insurance.products import services as products
 from tests import postgres
 
 kept.SECONDS = 3600
 """What a page asks the database must not depend on how fast a test is."""
+LONG = (
+    "test_every_page_can_be_used",
+    "test_no_form_of_any_page",
+    "test_what_the_document_says",
+    "test_a_year_of_nights",
+    "test_a_customer_registers_buys",
+    "test_the_whole_business",
+)
+"""How the names of tests begin that take longer than some seconds."""
 TODAY = date(2026, 6, 1)
 """The business date of every test that does not set another."""
 
@@ -48,7 +60,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         every = postgres.available() and not metafunc.definition.get_closest_marker("sqlite_only")
         kinds = ["sqlite", "postgresql"] if every else ["sqlite"]
-        metafunc.parametrize("database", kinds, indirect=True, scope="session")
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: not item.name.startswith(LONG))
 
 
 def pytest_configure() -> None:
@@ -63,16 +81,26 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Database"]:
-    """A migrated database of one kind, with its application."""
-    folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "sqlite":
-        yield Sqlite(folder)
-        return
-    with postgres.database() as url:
-        made = Postgres(folder, url)
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], "Database"]]:
+    """Makes a migrated database of each kind with its application when it is first asked for."""
+    with ExitStack() as until_the_end:
+
+        @cache
+        def made(kind: str) -> Database:
+            folder = tmp_path_factory.mktemp(kind)
+            if kind == "sqlite":
+                return Sqlite(folder)
+            database = Postgres(folder, until_the_end.enter_context(postgres.database()))
+            until_the_end.callback(database.engine.dispose)
+            return database
+
         yield made
-        made.engine.dispose()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, databases: Callable[[str], "Database"]) -> "Database":
+    """The database of one kind, with its application."""
+    return databases(request.param)
 
 
 class Browser(FlaskClient):
@@ -86,17 +114,19 @@ class Browser(FlaskClient):
 
 
 class Database(ABC):
-    """An application on a migrated database that can be emptied fast."""
+    """An application on a database, as migrated and with the shipped products, that can be emptied fast."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.app = create_app(settings(url, folder))
         self.app.test_client_class = Browser
         with self.app.app_context():
             upgrade()
+            products.publish_shipped()
             db.session.remove()
+            db.engine.dispose()
 
     def empty(self) -> None:
-        """Take every row and every file away."""
+        """Take every row and every file away but the shipped products."""
         self.empty_tables()
         self.app.extensions.pop("settings", None)
         for folder in ("files", "mail"):
@@ -104,17 +134,15 @@ class Database(ABC):
 
     @abstractmethod
     def empty_tables(self) -> None:
-        """Take every row away."""
+        """Take every row away but the shipped products."""
 
 
 class Sqlite(Database):
-    """Emptied by copying back the file as migrated."""
+    """Emptied by copying back the file as it was."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "test.db"
         super().__init__(folder, f"sqlite:///{self.path}")
-        with self.app.app_context():
-            db.engine.dispose()
         self.blank = sqlite3.connect(":memory:", check_same_thread=False)
         with sqlite3.connect(self.path) as full:
             full.backup(self.blank)
@@ -127,34 +155,45 @@ class Sqlite(Database):
 
 
 class Postgres(Database):
-    """Emptied by one DELETE per table, with triggers and foreign keys asleep."""
+    """Emptied by a DELETE for each table, sent as one, with triggers and foreign keys asleep."""
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"], execution_options={"writes": True}, pool_pre_ping=True
         )
+        tables = Base.metadata.sorted_tables
+        deletes = "; ".join(f"DELETE FROM {table.name}" for table in tables)
+        self.sweep = f"SET LOCAL session_replication_role = replica; {deletes}"
+        with self.engine.begin() as connection:
+            every = {table: connection.execute(table.select()).mappings().all() for table in tables}
+        self.blank = {table: [dict(row) for row in rows] for table, rows in every.items() if rows}
 
     def empty_tables(self) -> None:
-        """Delete from every table."""
+        """Delete from every table, and put back what was there."""
         with self.engine.begin() as connection:
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-            for table in Base.metadata.sorted_tables:
-                connection.execute(table.delete())
+            connection.exec_driver_sql(self.sweep)
+            for table, rows in self.blank.items():
+                connection.execute(table.insert(), rows)
 
 
 @pytest.fixture
 def app(database: Database) -> Iterator[Flask]:
     """The application, its context, and an empty database with the shipped products."""
-    from insurance.products import services as products
-
     with database.app.app_context():
-        products.publish_shipped()
         kept.get("company")  # read now, so that no test counts it
         yield database.app
         db.session.remove()
         db.engine.dispose()
     database.empty()
+
+
+@pytest.fixture
+def world(app: Flask) -> Any:
+    """Two of everything: a World of tests/world.py."""
+    from tests import world
+
+    return world.put_up()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from flask import current_app
@@ -118,7 +120,26 @@ class World:
         }
 
 
-def build() -> World:
+_standing: dict[str, tuple[World, "Snapshot", Path]] = {}
+"""By dialect: the world as it was made first, what its tables held, and its files."""
+
+
+def put_up() -> World:
+    """The world in the empty database of this test: made once for a kind of database, put back from then on."""
+    files = current_app.config["DATA_DIR"] / "files"
+    kind = db.engine.dialect.name
+    if kind not in _standing:
+        kept = files.with_name("files of the world")
+        _standing[kind] = _build(), take(), kept
+        shutil.copytree(files, kept)
+    else:
+        _, tables, kept = _standing[kind]
+        tables.put_back()
+        shutil.copytree(kept, files, dirs_exist_ok=True)
+    return _standing[kind][0]
+
+
+def _build() -> World:
     """Make the world by the services."""
     admin = factories.user(Role.ADMIN, authority_minor=1_000_000_00)
     books = [_book(admin), _book(admin)]
@@ -300,8 +321,13 @@ class Snapshot(ABC):
         """Let everything be as it was."""
         db.session.remove()
         if self._mark() != self.mark:
-            self._restore()
-            self.mark = self._mark()
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Let everything be as it was, whatever has been done meanwhile."""
+        db.session.remove()
+        self._restore()
+        self.mark = self._mark()
 
     @abstractmethod
     def _mark(self) -> Any:
@@ -370,10 +396,15 @@ class PostgresSnapshot(Snapshot):
         self.rows.clear()
 
 
+def take() -> Snapshot:
+    """The tables as they are now, whatever the database."""
+    return SqliteSnapshot() if db.engine.dialect.name == "sqlite" else PostgresSnapshot()
+
+
 @contextmanager
 def snapshot() -> Iterator[Snapshot]:
-    """The tables as they are now, whatever the database."""
-    taken = SqliteSnapshot() if db.engine.dialect.name == "sqlite" else PostgresSnapshot()
+    """The tables as they are now, until the end of the block."""
+    taken = take()
     try:
         yield taken
     finally:

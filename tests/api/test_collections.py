@@ -23,7 +23,6 @@ from tests import world as worlds
 from tests.conftest import TODAY
 from tests.programs import Program, problem
 from tests.races import together
-from tests.world import World
 
 FIELDS = {
     "policies": "id policy_number customer_id product policy_type coverage_amount start_date end_date cancelled_on "
@@ -40,11 +39,6 @@ FIELDS = {
     "events": "id",
 }
 """What the outside counts on."""
-
-
-@pytest.fixture
-def world(app) -> World:
-    return worlds.build()
 
 
 @pytest.fixture

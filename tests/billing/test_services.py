@@ -114,7 +114,7 @@ def test_tax_and_fee_are_items_and_postings_of_their_own(app) -> None:
     with transaction():
         account = invoices.open_account(
             policy_number="POL-1", product_code="motor", product_name="Motor", customer=factories.customer(),
-            plan=PaymentPlan.TWO_PAY,
+            currency="USD", plan=PaymentPlan.TWO_PAY,
         )  # fmt: skip
         parts = schedule(PaymentPlan.TWO_PAY, usd("100.01"), usd("10.01"), usd("5.00"), TODAY, date(2027, 6, 1), TODAY)
         invoices.charge(account, parts, on=TODAY)

@@ -82,14 +82,22 @@ def site(app: Flask) -> Iterator[str]:
     app.config.update(WTF_CSRF_ENABLED=False, PUBLIC_URL=before)
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     assert CHROMIUM, "Chromium is required here and was not found"
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A browser that nobody has used yet; to start one for each test would take longer than most tests."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 def sign_in(page: Page, site: str, email: str, password: str) -> Page:

@@ -5,6 +5,7 @@ from datetime import date
 from email.message import EmailMessage
 from io import BytesIO
 
+import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
@@ -37,6 +38,7 @@ def number_in(page: Page, pattern: str) -> str:
     return found[0]
 
 
+@pytest.mark.sqlite_only
 def test_a_customer_registers_buys_pays_and_claims_and_the_books_are_right(
     app: Flask, mailbox: Mailbox, site: str, browser: Browser
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 
 from insurance.accounts import queries as accounts
 from insurance.core import clock
@@ -73,8 +73,22 @@ def test_copies_are_other_people_with_other_numbers_and_documents_of_their_own(s
     assert holder in customers.find_some(holder.name, admin.actor(), 100)
 
 
+def built() -> list[str]:
+    """Every index, foreign key and unique constraint there is."""
+    schema = inspect(db.engine)
+    return sorted(
+        f"{table}: {one['name']} {one.get('column_names', one.get('constrained_columns'))} {one.get('unique')}"
+        for table in schema.get_table_names()
+        for one in (
+            *schema.get_indexes(table), *schema.get_foreign_keys(table), *schema.get_unique_constraints(table),
+        )
+    )  # fmt: skip
+
+
 def test_business_goes_on_after_the_copies(small: Flask) -> None:
+    before = built()
     portfolio.load(policies=60, seed=2, if_empty=False)
+    assert built() == before
     last = max(
         number for (number,) in db.session.execute(select(Policy.number).where(Policy.number.like("POL-2026-%")))
     )

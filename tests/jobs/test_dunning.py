@@ -137,6 +137,7 @@ def check_books() -> None:
     assert [violation for result in verify.run() for violation in result.violations] == []
 
 
+@pytest.mark.sqlite_only  # the other tests run their nights on both
 def test_a_year_of_nights_over_every_kind_of_payer(year):
     monthly = {"plan": PaymentPlan.MONTHLY}
     in_time, late, at_the_last, never, in_part, no_mail, held = (factories.bound_policy(**monthly) for _ in range(7))

@@ -64,7 +64,7 @@ def pay(account_id: int) -> None:
 
 @pytest.mark.fault
 def test_a_backup_made_while_four_people_pay_restores_to_one_moment_at_which_all_was_right(app: Flask) -> None:
-    world.build()
+    world.put_up()
     accounts = [factories.bound_policy().account_id or 0 for _ in range(4)]
     before, stored = payment_count(), files()
     assert stored
@@ -112,7 +112,7 @@ def test_what_was_cut_off_or_changed_is_refused_and_leaves_what_was_there(
     app: Flask, monkeypatch: pytest.MonkeyPatch, passphrase: str, tmp_path: Path
 ) -> None:
     sealed(app, monkeypatch, passphrase)
-    world.build()
+    world.put_up()
     path = backup.create().path
     whole = path.read_bytes()
     stored, paid = files(), payment_count()
@@ -134,7 +134,7 @@ def test_what_was_cut_off_or_changed_is_refused_and_leaves_what_was_there(
 def test_a_restore_that_fails_leaves_what_was_there(
     app: Flask, monkeypatch: pytest.MonkeyPatch, database_fails: bool
 ) -> None:
-    world.build()
+    world.put_up()
     path = backup.create().path
     factories.bound_policy()
     stored, paid = files(), payment_count()
@@ -153,7 +153,7 @@ def test_a_restore_that_fails_leaves_what_was_there(
 
 
 def test_a_file_that_is_lost_is_found_by_verifying_the_backup(app: Flask) -> None:
-    world.build()
+    world.put_up()
     next(documents.folder().iterdir()).unlink()
     [wrong] = backup.verify(backup.create().path)
     assert wrong.startswith("files are whole: file")
@@ -281,7 +281,7 @@ def test_what_the_worker_backs_up_by_itself_comes_back_on_a_machine_that_has_not
 
 def test_a_restore_that_breaks_off_amid_the_database_leaves_what_was_there(app: Flask, tmp_path: Path) -> None:
     """The dump is cut short, so that its first tables are there when it fails."""
-    world.build()
+    world.put_up()
     paid = payment_count()
     dump = tmp_path / "database"
     kind = db.engine.dialect.name

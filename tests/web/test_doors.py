@@ -184,11 +184,6 @@ def cells(app: Flask, who: str, world: World, *, api: bool = False) -> Iterator[
         yield method, address, endpoint, status
 
 
-@pytest.fixture
-def world(app: Flask) -> World:
-    return worlds.build()
-
-
 def test_the_tables_of_this_test_name_endpoints_that_exist(app) -> None:
     assert {*CLAIMS, *QUOTES, *ASKED, *UNSIGNED} <= set(app.view_functions)
 
