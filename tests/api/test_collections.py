@@ -458,6 +458,7 @@ def test_a_poller_misses_nothing_that_many_write_at_once(app, agent) -> None:
     def poll() -> None:
         while True:
             last = written.is_set()
+            db.session.remove()  # each request begins to read anew
             new = items(poller, f"/events?limit=100&after={seen[-1] if seen else 0}")
             seen.extend(one["id"] for one in new)
             if last and not new:

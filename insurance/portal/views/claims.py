@@ -42,6 +42,7 @@ def claim(claim_id: int) -> ResponseReturnValue:
     record = queries.get_claim(claim_id, current_user)
     if record.status is ClaimStatus.DRAFT:
         return redirect(url_for("portal.claim_step", step="check", claim=record.id))
+    events = queries.history(record.id)
     return render_template(
         "portal/claim.html",
         claim=record,
@@ -50,10 +51,10 @@ def claim(claim_id: int) -> ResponseReturnValue:
         words=STATUS_WORDS[record.status],
         cause=CAUSES.get(record.cause, "Claim"),
         progress=queries.progress(record),
-        question=queries.question(record.id),
+        question=next((event.message for event in events if event.action == "ask"), ""),
         takes_files=record.status in services.TAKES_FILES,
         files=queries.attachments(record.id),
-        events=[event for event in queries.history(record.id) if event.message],
+        events=[event for event in events if event.message],
         payouts=queries.payouts(record.id),
     )
 
