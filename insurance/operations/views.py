@@ -1,13 +1,18 @@
-"""Whether the system is alive, and whether it is ready."""
+"""Whether the system is alive, whether it is ready, and how it does."""
+
+import ipaddress
+import secrets
 
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import select, text
 
 from ..core import clock
 from ..core.db import db
 from ..core.outbox import Mail, MailStatus
 from ..web.guard import public
+from . import figures
 
 bp = Blueprint("operations", __name__)
 
@@ -40,3 +45,19 @@ def readyz() -> tuple[Response, int]:
         checks["database"] = "does not answer as it should"
     ready = all(state == "ok" for state in checks.values())
     return jsonify(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503
+
+
+@bp.get("/metrics")
+@public
+def metrics() -> Response:
+    """Figures for Prometheus: for whoever knows METRICS_TOKEN; without one, for this machine alone."""
+    if not _may_see_figures():
+        abort(404)
+    return Response(figures.text(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_see_figures() -> bool:
+    if token := current_app.config["METRICS_TOKEN"]:
+        return secrets.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode())
+    forwarded = "X-Forwarded-For" in request.headers  # a proxy on this machine brings everybody's requests
+    return not forwarded and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104
