@@ -60,6 +60,7 @@ NAMES = [
     "SLOW_QUERY_MS",
     "TRUSTED_PROXIES",
     "WEB_CONCURRENCY",
+    "FLASK_DEBUG",
     "HOST",
     "PORT",
 ]

@@ -9,7 +9,7 @@ from .guard import STATIC
 
 SECRETS = {"token"}
 """What in an address opens a door to whoever has it."""
-QUIET = STATIC | {"operations.healthz", "operations.readyz", "operations.metrics"}
+QUIET = STATIC | {"operations.healthz", "operations.readyz", "operations.readyz_web", "operations.metrics"}
 """What is asked for so often that nobody wants to read of it."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-PATHS = {"/healthz", "/readyz", "/metrics"}
+PATHS = {"/healthz", "/readyz", "/readyz/web", "/metrics"}
 """What answers without a link or a cookie, so that no name can do harm."""
 
 
