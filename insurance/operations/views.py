@@ -69,9 +69,7 @@ def _migrations() -> str:
 
 
 def _outbox() -> str:
-    oldest = db.session.scalar(
-        select(Mail.due_at).where(Mail.status == MailStatus.DUE).order_by(Mail.due_at).limit(1)
-    )
+    oldest = db.session.scalar(select(Mail.due_at).where(Mail.status == MailStatus.DUE).order_by(Mail.due_at).limit(1))
     late = oldest and (clock.now() - oldest).total_seconds() > LATEST_OUTBOX_AGE
     return "mails have waited for more than an hour: is the worker running?" if late else ""
 

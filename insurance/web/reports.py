@@ -16,7 +16,6 @@ def install(app: Flask) -> None:
         sentry_sdk.init(
             dsn=app.config["SENTRY_DSN"],
             environment=app.config["APP_ENV"],
-            send_default_pii=False,
             include_local_variables=False,
             max_breadcrumbs=0,
             before_send=_strip,  # type: ignore[arg-type]
