@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import config
+from config import read  # not the module: gunicorn takes every name here for a setting of its own
 from insurance.web import logs
 
-settings = config.read()
+settings = read()
 
 wsgi_app = "wsgi:app"
 workers = settings["WEB_CONCURRENCY"]
 threads = 8
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (no disk can make a worker seem dead)
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (no slow disk makes a worker seem dead)
 limit_request_line = 8190  # lists of the API take many filters
 control_socket_disable = True
 loglevel = "warning"
