@@ -30,7 +30,7 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if proxies := app.config["TRUSTED_PROXIES"]:  # behind none, what a client says of its address is not believed
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
-    app.wsgi_app = probes.ByAddress(app.wsgi_app, app.config["PUBLIC_URL"])  # type: ignore[method-assign]
+    app.wsgi_app = probes.ByAddress(app.wsgi_app, app.config)  # type: ignore[method-assign]
     logs.install(app)
     reports.install(app)
     metrics.install(app)
