@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from ..api import problems
+from ..core.db import db
 from ..core.errors import Refusal
 from . import guard
 
@@ -66,6 +67,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _fault(error: Exception) -> ResponseReturnValue:
     current_app.logger.exception("fault", exc_info=error)
+    db.session.rollback()  # a transaction that failed would refuse even to say who is signed in
     if guard.is_for_programs():
         return problems.respond(500, MESSAGES[500])
     return _page(500, MESSAGES[500], plain=True)
