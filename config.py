@@ -1,23 +1,29 @@
 """Configuration from the environment, and from a .env file beside this one."""
 
 import base64
-import binascii
 import hmac
 import os
 import secrets
+from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dotenv import load_dotenv
 
-from insurance.core.money import Money
+from insurance.core.errors import Refusal
+from insurance.core.money import CURRENCIES, Money
+from insurance.operations import checks
+from insurance.operations.checks.settings import CHECKS
 
+T = TypeVar("T")
 ROOT = Path(__file__).parent
+ENVIRONMENTS = ("development", "test", "production")
 
 
-class UnsafeConfigurationError(Exception):
-    """Production was asked to start with a value that is missing or unsafe."""
+class UnsafeConfigurationError(SystemExit):
+    """A value cannot be read, or production was asked to start with an unsafe one. Ends a program with these words."""
 
 
 NAMES = [
@@ -25,6 +31,7 @@ NAMES = [
     "SECRET_KEY",
     "ENCRYPTION_KEYS",
     "DATABASE_URL",
+    "REDIS_URL",
     "PUBLIC_URL",
     "TRUSTED_HOSTS",
     "DATA_DIR",
@@ -49,66 +56,93 @@ NAMES = [
     "STRIPE_API_BASE",
     "BACKUP_DIR",
     "BACKUP_PASSPHRASE",
+    "METRICS_TOKEN",
+    "PROMETHEUS_MULTIPROC_DIR",
+    "SENTRY_DSN",
+    "LOG_DIR",
+    "SLOW_QUERY_MS",
     "TRUSTED_PROXIES",
     "REQUIRE_TWO_STEP",
     "OIDC_ISSUER",
     "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
     "OIDC_NAME",
+    "WEB_CONCURRENCY",
+    "FLASK_DEBUG",
     "HOST",
     "PORT",
 ]
 """The variables that are read."""
 
 
-def read(env_file: Path | None = ROOT / ".env") -> dict:
-    """The settings as Flask wants them; in production, refuse what is missing or unsafe and say which."""
+def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
+    """The settings as Flask wants them; what cannot be read, or is unsafe in production, is refused in words."""
     if env_file:
         load_dotenv(env_file)
     env = os.environ.get
+    unreadable: list[str] = []
+
+    def parsed(name: str, default: str, parse: Callable[[str], T], wanted: str) -> T:
+        try:
+            return parse(env(name) or default)
+        except (ValueError, LookupError, Refusal):
+            unreadable.append(f"{name} must be {wanted}")
+            return parse(default)
+
     data_dir = Path(env("DATA_DIR") or ROOT / "instance").resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
-    app_env = env("APP_ENV", "development")
-    public_url = env("PUBLIC_URL", f"http://{env('HOST', '127.0.0.1')}:{env('PORT', '8000')}").rstrip("/")
+    app_env = parsed("APP_ENV", "development", _one_of(ENVIRONMENTS), " or ".join(ENVIRONMENTS))
+    public_url = (env("PUBLIC_URL") or f"http://{env('HOST') or '127.0.0.1'}:{env('PORT') or '8000'}").rstrip("/")
     secure = public_url.startswith("https://")
+    currency = parsed("CURRENCY", "USD", _one_of(CURRENCIES), "the code of a currency, such as USD")
+    minutes = "a number of requests"
     production = app_env == "production"
     secret = env("SECRET_KEY") or (None if production else _own_secret(data_dir))
+    ring = parsed("ENCRYPTION_KEYS", "", _keys, "like id:base64 of 32 bytes, separated by commas")
     settings = {
         "APP_ENV": app_env,
+        "DEBUG": _is_true(env("FLASK_DEBUG", "")),
         "SECRET_KEY": secret,
-        "ENCRYPTION_KEYS": _keys(env("ENCRYPTION_KEYS", "")) or ({} if production else _derived_key(secret or "")),
+        "ENCRYPTION_KEYS": ring or ({} if production else _derived_key(secret or "")),
         "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
+        "REDIS_URL": env("REDIS_URL", ""),
         "PUBLIC_URL": public_url,
-        "TRUSTED_HOSTS": [host for host in env("TRUSTED_HOSTS", "").split(",") if host] or None,
+        "TRUSTED_HOSTS": [host.strip() for host in env("TRUSTED_HOSTS", "").split(",") if host.strip()] or None,
         "DATA_DIR": data_dir,
-        "MAIL_SERVER": env("MAIL_SERVER"),
-        "MAIL_PORT": int(env("MAIL_PORT", "25")),
-        "MAIL_USERNAME": env("MAIL_USERNAME"),
-        "MAIL_PASSWORD": env("MAIL_PASSWORD"),
+        "MAIL_SERVER": env("MAIL_SERVER") or None,
+        "MAIL_PORT": parsed("MAIL_PORT", "25", int, "the number of a port"),
+        "MAIL_USERNAME": env("MAIL_USERNAME") or None,
+        "MAIL_PASSWORD": env("MAIL_PASSWORD") or None,
         "MAIL_USE_TLS": _is_true(env("MAIL_USE_TLS", "")),
-        "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER", "Harbor Mutual <service@example.com>"),
-        "MAIL_TIMEOUT": float(env("MAIL_TIMEOUT", "10")),
-        "BUSINESS_TIMEZONE": ZoneInfo(env("BUSINESS_TIMEZONE", "UTC")),
-        "BUSINESS_DATE": date.fromisoformat(env("BUSINESS_DATE")) if env("BUSINESS_DATE") else None,  # type: ignore[arg-type]
-        "CURRENCY": env("CURRENCY", "USD"),
-        "DEMO_PASSWORD": env("DEMO_PASSWORD"),
-        "COMPANY_NAME": env("COMPANY_NAME", "Harbor Mutual"),
-        "COMPANY_PHONE": env("COMPANY_PHONE", "1-800-555-0142"),
-        "COMPANY_ADDRESS": env("COMPANY_ADDRESS", "1 Harbor Square, Example City"),
-        "PAYOUT_LIMIT_MINOR": _minor(env("PAYOUT_LIMIT", "10000"), env("CURRENCY", "USD")),
-        "API_REQUESTS_PER_MINUTE": int(env("API_REQUESTS_PER_MINUTE", "120000")),
+        "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER") or "Harbor Mutual <service@example.com>",
+        "MAIL_TIMEOUT": parsed("MAIL_TIMEOUT", "10", float, "a number of seconds"),
+        "BUSINESS_TIMEZONE": parsed("BUSINESS_TIMEZONE", "UTC", ZoneInfo, "a time zone, such as America/New_York"),
+        "BUSINESS_DATE": parsed("BUSINESS_DATE", "", _day, "a day, such as 2026-06-01"),
+        "CURRENCY": currency,
+        "DEMO_PASSWORD": env("DEMO_PASSWORD") or None,
+        "COMPANY_NAME": env("COMPANY_NAME") or "Harbor Mutual",
+        "COMPANY_PHONE": env("COMPANY_PHONE") or "1-800-555-0142",
+        "COMPANY_ADDRESS": env("COMPANY_ADDRESS") or "1 Harbor Square, Example City",
+        "PAYOUT_LIMIT_MINOR": parsed("PAYOUT_LIMIT", "10000", lambda text: _minor(text, currency), "an amount"),
+        "API_REQUESTS_PER_MINUTE": parsed("API_REQUESTS_PER_MINUTE", "120000", int, minutes),
         "STRIPE_API_KEY": env("STRIPE_API_KEY", ""),
         "STRIPE_WEBHOOK_SECRET": env("STRIPE_WEBHOOK_SECRET", ""),
         "STRIPE_API_BASE": env("STRIPE_API_BASE", ""),
         "STRIPE_TIMEOUT": 20.0,
         "BACKUP_DIR": Path(env("BACKUP_DIR", "")).resolve() if env("BACKUP_DIR") else None,
         "BACKUP_PASSPHRASE": env("BACKUP_PASSPHRASE", ""),
-        "TRUSTED_PROXIES": int(env("TRUSTED_PROXIES", "0")),
+        "METRICS_TOKEN": env("METRICS_TOKEN", ""),
+        "METRICS_DIR": _folder("PROMETHEUS_MULTIPROC_DIR", data_dir / "metrics"),
+        "SENTRY_DSN": env("SENTRY_DSN", ""),
+        "LOG_DIR": _folder("LOG_DIR", data_dir / "log"),
+        "SLOW_QUERY_MS": parsed("SLOW_QUERY_MS", "500", int, "a number of milliseconds"),
+        "TRUSTED_PROXIES": parsed("TRUSTED_PROXIES", "0", int, "a number of proxies"),
+        "WEB_CONCURRENCY": parsed("WEB_CONCURRENCY", "1", int, "a number of processes"),
         "REQUIRE_TWO_STEP": _is_true(env("REQUIRE_TWO_STEP") or str(production)),
         "OIDC_ISSUER": env("OIDC_ISSUER", ""),
         "OIDC_CLIENT_ID": env("OIDC_CLIENT_ID", ""),
         "OIDC_CLIENT_SECRET": env("OIDC_CLIENT_SECRET", ""),
-        "OIDC_NAME": env("OIDC_NAME", "your company's account"),
+        "OIDC_NAME": env("OIDC_NAME") or "your company's account",
         "SESSION_COOKIE_NAME": "__Host-form" if secure else "form",
         "SIGN_IN_COOKIE_NAME": "__Host-session" if secure else "session",
         "SESSION_COOKIE_SECURE": secure,
@@ -121,10 +155,13 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "BOOTSTRAP_SERVE_LOCAL": True,
         "COMPRESS_STREAMS": False,
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # addresses of style and script change with their content
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        # Faults are logged: what a statement was given is none of the log's business.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "hide_parameters": True},
+        "UNREADABLE": unreadable,
     }
-    if production:
-        _refuse_unsafe(settings)
+    wrong = [found.advice for found in checks.run(CHECKS, settings) if found.check.at_start and found.advice]
+    if refuse and (unreadable or (production and wrong)):
+        raise UnsafeConfigurationError("\n".join(["This configuration is refused:", *(unreadable or wrong)]))
     return settings
 
 
@@ -137,18 +174,32 @@ def _keys(text: str) -> dict[str, bytes]:
     ring = {}
     for entry in filter(None, text.split(",")):
         key_id, _, key = entry.strip().partition(":")
-        try:
-            ring[key_id] = base64.b64decode(key, validate=True)
-        except binascii.Error:
-            ring[key_id] = b""
+        ring[key_id] = base64.b64decode(key, validate=True)
         if not key_id or len(key_id) > 20 or len(ring[key_id]) != 32:
-            raise UnsafeConfigurationError("ENCRYPTION_KEYS must be like id:base64 of 32 bytes, separated by commas")
+            raise ValueError(key_id)
     return ring
 
 
 def _derived_key(secret: str) -> dict[str, bytes]:
     """A key of its own made of the secret, so that development needs no set-up."""
     return {"own": hmac.digest(secret.encode(), b"encryption key", "sha256")}
+
+
+def _folder(name: str, default: Path) -> Path:
+    return Path(os.environ.get(name) or default).resolve()
+
+
+def _one_of(known: Collection[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _minor(amount: str, currency: str) -> int:
@@ -167,27 +218,3 @@ def _own_secret(data_dir: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_hex(32))
     return path.read_text()
-
-
-def _refuse_unsafe(settings: dict) -> None:
-    wrong = []
-    if len(settings["SECRET_KEY"] or "") < 32:
-        wrong.append("SECRET_KEY must have at least 32 characters")
-    if not settings["ENCRYPTION_KEYS"]:
-        wrong.append("ENCRYPTION_KEYS must hold a key, like 2026: and what `openssl rand -base64 32` prints")
-    if settings["OIDC_ISSUER"] and not (settings["OIDC_CLIENT_ID"] and settings["OIDC_ISSUER"].startswith("https://")):
-        wrong.append("OIDC_ISSUER must begin with https:// and needs OIDC_CLIENT_ID")
-    if not settings["PUBLIC_URL"].startswith("https://"):
-        wrong.append("PUBLIC_URL must begin with https://")
-    if not settings["TRUSTED_HOSTS"]:
-        wrong.append("TRUSTED_HOSTS must name the hosts served")
-    if not settings["MAIL_SERVER"]:
-        wrong.append("MAIL_SERVER must be set")
-    if settings["BUSINESS_DATE"]:
-        wrong.append("BUSINESS_DATE may not be set")
-    if settings["STRIPE_API_KEY"] and not settings["STRIPE_WEBHOOK_SECRET"]:
-        wrong.append("STRIPE_WEBHOOK_SECRET must be set with STRIPE_API_KEY")
-    if settings["DEMO_PASSWORD"]:
-        wrong.append("DEMO_PASSWORD may not be set")
-    if wrong:
-        raise UnsafeConfigurationError("; ".join(wrong))

@@ -1,15 +1,17 @@
 """How the web server runs, wherever it is started: `gunicorn wsgi:app`."""
 
+from pathlib import Path
+
+from config import read  # not the module: gunicorn takes every name here for a setting of its own
+from insurance.web import logs
+
+settings = read()
+
 wsgi_app = "wsgi:app"
+workers = settings["WEB_CONCURRENCY"]
 threads = 64  # one each for the 60 slow connections that a site must stand; measured in docs/decisions/0016-faults.md
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (no slow disk makes a worker seem dead)
 limit_request_line = 8190  # lists of the API take many filters
 control_socket_disable = True
 loglevel = "warning"
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "insurance.web.logs.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
-}
+logconfig_dict = logs.configuration(settings)

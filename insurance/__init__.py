@@ -14,9 +14,9 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .core import settings
+from .core import metrics, settings
 from .core.db import db
-from .web import errors, filters, guard, logs, navigation
+from .web import errors, filters, guard, logs, measures, navigation, probes, reports
 from .web.arguments import IdConverter
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,11 @@ def create_app(config: dict[str, Any]) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if proxies := app.config["TRUSTED_PROXIES"]:  # behind none, what a client says of its address is not believed
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
+    app.wsgi_app = probes.ByAddress(app.wsgi_app, app.config)  # type: ignore[method-assign]
     logs.install(app)
+    reports.install(app)
+    metrics.install(app)
+    measures.install(app)
     db.init_app(app)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     csrf = CSRFProtect(app)

@@ -9,7 +9,7 @@ from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import delete, select, update
 
-from ..core import audit, clock, outbox
+from ..core import audit, clock, metrics, outbox
 from ..core.db import INSERT, add, check_version, db, lock, transactional
 from ..core.encryption import seal
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
@@ -182,12 +182,14 @@ def authenticate(*, email: str, password: str, address: str) -> User:
     email = email.lower()
     since = clock.now() - queries.THROTTLE_WINDOW
     if queries.throttled(email, address, since):
+        metrics.of_app().sign_in_failures.labels("throttled").inc()
         raise TooMany("Too many wrong tries. Wait five minutes, or set a new password.")
     user = queries.find_user(email)
     right = passwords.matches(user.password_hash if user else None, password)
     if user is None or not right or not user.active or not user.confirmed_at:
         tries = queries.failures(email, since)
         count_failure(email, address)
+        metrics.of_app().sign_in_failures.labels("password").inc()
         if tries >= queries.MOST_TRIES:
             raise TooMany("Too many wrong tries for this account. Wait five minutes, or set a new password.")
         raise RuleBroken(WRONG, "password")

@@ -1,4 +1,4 @@
-"""When each job ran, and how it ended."""
+"""When each job ran and how it ended, and which workers live."""
 
 from datetime import date, datetime
 
@@ -20,3 +20,13 @@ class JobRun(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     result: Mapped[str] = mapped_column(Text, default="")
+
+
+class WorkerBeat(Base):
+    """A worker that runs, or did until it was killed, and when it last said so."""
+
+    __tablename__ = "worker_beats"
+
+    worker: Mapped[str] = mapped_column(String(100), primary_key=True)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

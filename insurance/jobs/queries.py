@@ -1,11 +1,11 @@
-"""When jobs ran."""
+"""When jobs ran, and which workers live."""
 
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from ..core.db import db
-from .models import JobRun
+from .models import JobRun, WorkerBeat
 
 
 def run_rows() -> Select:
@@ -36,3 +36,8 @@ def latest(name: str, day: date | None = None) -> JobRun | None:
     """The latest run of a job that ended, well or not; of a day, if one is given."""
     statement = select(JobRun).where(JobRun.name == name).order_by(JobRun.id.desc()).limit(1)
     return db.session.scalar(statement.where(JobRun.for_day == day) if day else statement)
+
+
+def last_beat() -> datetime | None:
+    """When a worker last said that it lives."""
+    return db.session.scalar(select(func.max(WorkerBeat.seen_at)))

@@ -1,16 +1,17 @@
 """The nightly run: what a new day brings, step by step, each of them safe to repeat."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from flask import current_app
+from sqlalchemy import delete
 
 from ..api import idempotency
 from ..billing.services import dunning
 from ..billing.services import invoices as billing
 from ..core import clock
-from ..core.db import add, lock, transactional
+from ..core.db import add, db, lock, transactional
 from ..core.permissions import SYSTEM
 from ..payments import queries as payment_queries
 from ..payments import services as payments
@@ -18,10 +19,11 @@ from ..payments.services import autopay, direct_debit
 from ..policies import queries as policy_queries
 from ..policies import services as policies
 from . import queries
-from .models import JobRun
+from .models import JobRun, WorkerBeat
 
 NIGHT_PAUSE = timedelta(minutes=10)
 BACKUP_PAUSE = timedelta(hours=1)
+FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def run_nightly(on: date, report: Callable[[str], None]) -> None:
@@ -86,12 +88,34 @@ def run_backup(on: date, back_up: Callable[[], str | None]) -> None:
         _note(JobRun(name="backup", for_day=on, started_at=begun_at, result=f"failed: {error}"))
         return
     if result is not None:
-        _note(JobRun(name="backup", for_day=on, started_at=begun_at, finished_at=clock.now(), result=result))
+        note("backup", begun_at, result)
+
+
+def note(name: str, begun_at: datetime, result: str) -> None:
+    """Note what came to its end today."""
+    _note(JobRun(name=name, for_day=clock.today(), started_at=begun_at, finished_at=clock.now(), result=result))
 
 
 @transactional
 def _note(run: JobRun) -> None:
     add(run)
+
+
+@transactional
+def beat(worker: str) -> None:
+    """Say that a worker lives. Those that have been silent for a day are forgotten."""
+    now = clock.now()
+    db.session.execute(delete(WorkerBeat).where(WorkerBeat.seen_at < now - FORGOTTEN_AFTER))
+    if known := db.session.get(WorkerBeat, worker):
+        known.seen_at = now
+    else:
+        add(WorkerBeat(worker=worker, started_at=now, seen_at=now))
+
+
+@transactional
+def end(worker: str) -> None:
+    """A worker ends as it should."""
+    db.session.execute(delete(WorkerBeat).where(WorkerBeat.worker == worker))
 
 
 @transactional

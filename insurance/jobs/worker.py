@@ -1,12 +1,16 @@
 """The worker: delivers mails, archives documents, runs the nightly job and the backup, until it is told to stop."""
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
-from ..core import clock
+from ..core import clock, metrics, statements
 from ..core.db import db
 from ..documents import services as documents
 from ..messages import services as messages
@@ -15,6 +19,7 @@ from . import services
 
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+BEAT_SECONDS = 15.0
 
 
 def work(app: Flask, back_up: Callable[[], str | None]) -> None:
@@ -27,18 +32,27 @@ def work(app: Flask, back_up: Callable[[], str | None]) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     pause = PAUSE_SECONDS
+    worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
+    next_beat = 0.0
     while not stop.is_set():
         with app.app_context():
+            statements.begin()
             try:
+                if clock.seconds() >= next_beat:
+                    services.beat(worker)
+                    next_beat = clock.seconds() + BEAT_SECONDS
                 busy = round_of_work(app, back_up)
-                pause = PAUSE_SECONDS
+                outcome, pause = "busy" if busy else "idle", PAUSE_SECONDS
             except Exception:
                 app.logger.exception("worker: a round failed")
-                busy = False
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                busy, outcome, pause = False, "failed", min(2 * pause, LONGEST_PAUSE_SECONDS)
+            metrics.of_app().rounds.labels(outcome).inc()
+            statements.end("worker")
             db.session.remove()
         if not busy:
             stop.wait(pause)
+    with app.app_context(), suppress(DBAPIError):  # without a database, its silence says as much
+        services.end(worker)
 
 
 def round_of_work(app: Flask, back_up: Callable[[], str | None] = lambda: None) -> bool:

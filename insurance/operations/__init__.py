@@ -1,1 +1,4 @@
-"""What keeps the system honest and running: numeric cases, verification, backup, checks."""
+"""Running the system: commands, probes, figures, checks, backups."""
+
+VERSION = "0.1.0"
+"""As in pyproject.toml, which the release reads."""

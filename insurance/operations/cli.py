@@ -2,14 +2,16 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from ..accounts import queries as account_queries
 from ..accounts import services as accounts
@@ -33,7 +35,9 @@ from ..policies.domain import POLICY_LIFECYCLE
 from ..products import queries as product_queries
 from ..products import services as products
 from ..products.domain import rate
-from . import backup, cases, verify
+from . import backup, cases, checks, verify
+from .checks import machine, records
+from .checks import settings as of_settings
 
 LIFECYCLES: list[Lifecycle] = [
     POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE, CLAIM_LIFECYCLE,
@@ -71,7 +75,7 @@ def register(app: Flask) -> None:
         backup_group,
     ):
         app.cli.add_command(group)
-    for command in (verify_command, cases_command, rate_command):
+    for command in (verify_command, check_command, cases_command, rate_command):
         app.cli.add_command(command)
 
 
@@ -197,9 +201,11 @@ def verify_audit() -> None:
 
     Kept elsewhere, the head that it prints shows later that nobody wrote the chain anew.
     """
+    begun_at = clock.now()
     if broken := next(audit.breaks(), None):
         raise click.ClickException(broken)
     end = audit.head()
+    jobs.note(records.AUDIT, begun_at, f"{end.count} entries, whole")
     click.echo(f"{end.count} entries, whole; head {end.hash}")
 
 
@@ -238,11 +244,14 @@ def list_backups() -> None:
 @archive_argument
 def verify_backup(archive: str | None) -> None:
     """Restore a backup, the latest if none is named, to a scratch place and check every invariant there."""
+    begun_at = clock.now()
     with _refusals():
         path = backup.find(archive)
         wrong = backup.verify(path)
     if wrong:
         raise click.ClickException("\n".join([f"{path.name} is not as it should be:", *wrong]))
+    with suppress(DBAPIError):  # where there is no database to note it in, the backup is whole all the same
+        jobs.note(records.BACKUP, begun_at, f"{path.name}: whole")
     click.echo(f"{path.name}: whole, and every invariant holds")
 
 
@@ -291,6 +300,29 @@ def verify_command(as_json: bool) -> None:
             for violation in result.violations:
                 click.echo(f"     {violation}")
     sys.exit(1 if any(result.violations for result in results) else 0)
+
+
+@click.command("check")
+@click.option("--deploy", is_flag=True, required=True, help="Whether this installation is fit for strangers' money.")
+@click.option("--json", "as_json", is_flag=True)
+@with_appcontext
+def check_command(deploy: bool, as_json: bool) -> None:  # noqa: ARG001 (the one kind of check that there is)
+    """Check configuration, machine and records for production; exit 1 if a check fails."""
+    found = checks.run([*of_settings.CHECKS, *machine.CHECKS, *records.CHECKS], current_app.config)
+    if as_json:
+        rows = [
+            {"check": one.check.name, "looks_at": one.check.looks_at, "state": one.state, "advice": one.advice}
+            for one in found
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for one in found:
+            click.echo(f"{one.state:7} {one.check.name}: {one.check.looks_at}")
+            if one.advice:
+                click.echo(f"        {one.advice}")
+        counts = Counter(one.state for one in found)
+        click.echo(", ".join(f"{counts[state]} {state}" for state in checks.State))
+    sys.exit(any(one.state is checks.State.FAILED for one in found))
 
 
 @click.command("cases")

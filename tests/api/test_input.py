@@ -10,6 +10,7 @@ from insurance.core.db import db
 from insurance.core.permissions import Actor, Role
 from tests import factories
 from tests import world as worlds
+from tests.operations.site import free_port
 from tests.programs import Program, problem
 
 pytestmark = pytest.mark.sqlite_only
@@ -170,3 +171,11 @@ def test_other_origins_are_told_nothing(program) -> None:
     answer = program.get("/products", Origin="https://elsewhere.example.com")
     assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
     assert program.send("OPTIONS", "/products", Origin="https://elsewhere.example.com").headers.get("Allow")
+
+
+@pytest.mark.sqlite_only
+def test_where_redis_does_not_answer_each_process_counts_on_its_own(app, monkeypatch) -> None:
+    monkeypatch.setitem(app.config, "REDIS_URL", f"redis://127.0.0.1:{free_port()}")
+    left = [int(Program().get("/openapi.json").headers["RateLimit-Remaining"]) for _ in range(2)]
+    assert left[0] - left[1] == 1
+    app.extensions.pop("redis").close()

