@@ -21,6 +21,9 @@ NAMES = [
     "APP_ENV",
     "SECRET_KEY",
     "DATABASE_URL",
+    "DATABASE_POOL",
+    "REDIS_URL",
+    "JOBS_ENGINE",
     "PUBLIC_URL",
     "TRUSTED_HOSTS",
     "DATA_DIR",
@@ -50,6 +53,9 @@ NAMES = [
     "PORT",
 ]
 """The variables that are read."""
+ENGINES = ("embedded", "procrastinate")
+CONNECTIONS = 10
+"""How many connections a process may hold: one for each thread that serves, and some for what these leave late."""
 
 
 def read(env_file: Path | None = ROOT / ".env") -> dict:
@@ -66,6 +72,8 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "APP_ENV": app_env,
         "SECRET_KEY": env("SECRET_KEY") or (None if app_env == "production" else _own_secret(data_dir)),
         "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
+        "REDIS_URL": env("REDIS_URL", ""),
+        "JOBS_ENGINE": env("JOBS_ENGINE") or "embedded",
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [host for host in env("TRUSTED_HOSTS", "").split(",") if host] or None,
         "DATA_DIR": data_dir,
@@ -104,8 +112,13 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "BOOTSTRAP_SERVE_LOCAL": True,
         "COMPRESS_STREAMS": False,
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # addresses of style and script change with their content
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
     }
+    url = settings["SQLALCHEMY_DATABASE_URI"]
+    settings["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, int(env("DATABASE_POOL") or CONNECTIONS))
+    if settings["JOBS_ENGINE"] not in ENGINES:
+        raise UnsafeConfigurationError(f"JOBS_ENGINE must be one of {', '.join(ENGINES)}")
+    if settings["JOBS_ENGINE"] == "procrastinate" and not url.startswith("postgresql"):
+        raise UnsafeConfigurationError("JOBS_ENGINE=procrastinate needs PostgreSQL")
     if app_env == "production":
         _refuse_unsafe(settings)
     return settings
@@ -118,6 +131,19 @@ def _minor(amount: str, currency: str) -> int:
 def _database_url(url: str) -> str:
     """Cloud platforms still hand out the scheme that SQLAlchemy dropped."""
     return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+
+
+def engine_options(url: str, connections: int) -> dict:
+    """How connections are held; on PostgreSQL so that a pooler may give each transaction another one."""
+    options: dict = {"pool_pre_ping": True}
+    if url.startswith("postgresql"):
+        options |= {
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_recycle": 1800,
+            "connect_args": {"prepare_threshold": None, "connect_timeout": 10, "application_name": "insurance"},
+        }
+    return options
 
 
 def _own_secret(data_dir: Path) -> str:
