@@ -4,6 +4,7 @@ import os
 import secrets
 from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from dotenv import load_dotenv
@@ -68,7 +69,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
     app_env = env("APP_ENV", "development")
     public_url = env("PUBLIC_URL", f"http://{env('HOST', '127.0.0.1')}:{env('PORT', '8000')}").rstrip("/")
     secure = public_url.startswith("https://")
-    settings = {
+    settings: dict[str, Any] = {
         "APP_ENV": app_env,
         "SECRET_KEY": env("SECRET_KEY") or (None if app_env == "production" else _own_secret(data_dir)),
         "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
@@ -85,7 +86,7 @@ def read(env_file: Path | None = ROOT / ".env") -> dict:
         "MAIL_DEFAULT_SENDER": env("MAIL_DEFAULT_SENDER", "Harbor Mutual <service@example.com>"),
         "MAIL_TIMEOUT": float(env("MAIL_TIMEOUT", "10")),
         "BUSINESS_TIMEZONE": ZoneInfo(env("BUSINESS_TIMEZONE", "UTC")),
-        "BUSINESS_DATE": date.fromisoformat(env("BUSINESS_DATE")) if env("BUSINESS_DATE") else None,  # type: ignore[arg-type]
+        "BUSINESS_DATE": date.fromisoformat(env("BUSINESS_DATE", "")) if env("BUSINESS_DATE") else None,
         "CURRENCY": env("CURRENCY", "USD"),
         "DEMO_PASSWORD": env("DEMO_PASSWORD"),
         "COMPANY_NAME": env("COMPANY_NAME", "Harbor Mutual"),

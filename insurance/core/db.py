@@ -131,8 +131,8 @@ def _begin(connection: Connection) -> None:
 def _of_transaction(writes: bool) -> list[str]:
     """What is set for one transaction alone, so that a pooler may give the next one to somebody else.
 
-    What serves a request gives up after a while. Whoever has written holds locks: if their machine is gone, the database
-    must not wait for the network to notice. Commands and jobs that only read may take their time.
+    What serves a request gives up after a while. Whoever has written holds locks: if their machine is gone, the
+    database must not wait for the network to notice. Commands and jobs that only read may take their time.
     """
     settings = [] if writes else ["SET TRANSACTION READ ONLY"]
     if has_request_context():

@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from ..core.db import db
-from .models import JobRun
+from .models import JobRun, NightChunk
 
 
 def run_rows() -> Select:
@@ -36,3 +36,23 @@ def latest(name: str, day: date | None = None) -> JobRun | None:
     """The latest run of a job that ended, well or not; of a day, if one is given."""
     statement = select(JobRun).where(JobRun.name == name).order_by(JobRun.id.desc()).limit(1)
     return db.session.scalar(statement.where(JobRun.for_day == day) if day else statement)
+
+
+def is_shared(day: date) -> bool:
+    """Whether a day's nightly run was begun so that workers share it."""
+    runs = select(JobRun.id).where(JobRun.name == "nightly", JobRun.for_day == day)
+    return db.session.scalar(runs.where(NightChunk.run_id == JobRun.id).limit(1)) is not None
+
+
+def is_step_done(run_id: int, step: str) -> bool:
+    """Whether every chunk of a step is done."""
+    left = select(NightChunk.id).where(
+        NightChunk.run_id == run_id, NightChunk.step == step, NightChunk.done_at.is_(None)
+    )
+    return db.session.scalar(left.limit(1)) is None
+
+
+def counts(run_id: int) -> dict[str, int]:
+    """What each step of a shared run has come to."""
+    sums = select(NightChunk.step, func.sum(NightChunk.count)).where(NightChunk.run_id == run_id)
+    return {step: int(count) for step, count in db.session.execute(sums.group_by(NightChunk.step))}

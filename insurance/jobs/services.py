@@ -2,21 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
 
 from flask import current_app
 
-from ..billing.services import dunning
-from ..billing.services import invoices as billing
 from ..core import clock
 from ..core.db import add, lock, transactional
-from ..core.permissions import SYSTEM
-from ..payments import queries as payment_queries
-from ..payments import services as payments
-from ..payments.services import autopay
-from ..policies import queries as policy_queries
-from ..policies import services as policies
-from . import queries
+from . import night, queries
 from .models import JobRun
 
 BACKUP_PAUSE = timedelta(hours=1)
@@ -25,15 +16,7 @@ BACKUP_PAUSE = timedelta(hours=1)
 def run_nightly(on: date, report: Callable[[str], None]) -> None:
     """Bring every record to a day, and note the run. Broken off, it is simply run again."""
     run_id = _begin("nightly", on)
-    notice_days = partial(policy_queries.notice_days, day=on)
-    lines = [
-        f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
-        f"{billing.issue_all_due(on=on, actor=SYSTEM)} invoices issued",
-        f"{payments.apply_all_credit()} accounts had their credit used",
-        f"{autopay.charge_due(on=on)} invoices charged by autopay",
-        f"{dunning.send_notices(on=on, notice_days=notice_days, actor=SYSTEM)} notices sent",
-        f"{policies.lapse_unpaid(on=on, spared=payment_queries.accounts_with_payments_on_their_way())} policies lapsed",
-    ]
+    lines = [f"{step.act(on, None)} {step.done}" for step in night.STEPS.values()]
     for line in lines:
         report(line)
     _finish(run_id, "; ".join(lines))

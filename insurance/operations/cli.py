@@ -118,7 +118,10 @@ def nightly(on: date | None) -> None:
 @jobs_group.command("worker")
 def run_worker() -> None:
     """Deliver mails and run what is due, until stopped."""
-    worker.work(current_app._get_current_object(), _back_up)  # type: ignore[attr-defined]
+    engine = worker
+    if current_app.config["JOBS_ENGINE"] == "procrastinate":
+        from ..jobs import queue as engine  # here, so that web processes need not load it
+    engine.work(current_app._get_current_object(), _back_up)  # type: ignore[attr-defined]
 
 
 def _back_up() -> str | None:

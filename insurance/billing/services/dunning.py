@@ -22,13 +22,14 @@ NoticeDays = Callable[[Sequence[int]], Mapping[int, int]]
 """Of some accounts, those whose policy is in force, and the days that its notice of cancellation must run."""
 
 
-def send_notices(*, on: date, notice_days: NoticeDays, actor: Actor) -> int:
-    """Send every notice that is due on a day, some hundreds of accounts at once; how many.
+def send_notices(*, on: date, notice_days: NoticeDays, actor: Actor, among: Sequence[int] | None = None) -> int:
+    """Send every notice that is due on a day, some hundreds of accounts at once, or among some; how many.
 
     Broken off, it goes on where it was; run again, it sends nothing twice.
     """
     ladder = queries.ladder()
-    return sum(_send_chunk(ids, on, ladder, notice_days(ids), actor) for ids in queries.accounts_to_dun(on, ladder))
+    chunks = queries.accounts_to_dun(on, ladder) if among is None else [among]
+    return sum(_send_chunk(ids, on, ladder, notice_days(ids), actor) for ids in chunks)
 
 
 @transactional
