@@ -5,10 +5,10 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz bench docs screenshots lock clean
+.PHONY: help run test check lint types demo fuzz bench upgrade-test docs screenshots lock clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 .venv/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
@@ -51,6 +51,9 @@ fuzz: .venv/.development ## try the API with all that schemathesis knows, as eac
 
 bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/pages.py --policies $(or $(N),100000)
+
+upgrade-test: .venv/.runtime ## upgrade a book of N policies from the last release, and compare (N=100000)
+	@$(PY) -m bench.upgrade --policies $(or $(N),100000)
 
 docs: .venv/.runtime ## write docs/lifecycles.md from the code
 	@$(FLASK) docs lifecycles > docs/lifecycles.md

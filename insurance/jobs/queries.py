@@ -1,8 +1,9 @@
 """When jobs ran."""
 
+from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Row, Select, func, select, text
 
 from ..core.db import db
 from .models import JobRun, NightChunk
@@ -56,3 +57,22 @@ def counts(run_id: int) -> dict[str, int]:
     """What each step of a shared run has come to."""
     sums = select(NightChunk.step, func.sum(NightChunk.count)).where(NightChunk.run_id == run_id)
     return {step: int(count) for step, count in db.session.execute(sums.group_by(NightChunk.step))}
+
+
+def queue() -> Sequence[Row]:
+    """What procrastinate has in its queue, by task: how many wait, are in hand and have failed, and the most tries."""
+    return db.session.execute(
+        text(
+            "SELECT split_part(task_name, ':', 2) AS task, count(*) FILTER (WHERE status = 'todo') AS waiting,"
+            " count(*) FILTER (WHERE status = 'doing') AS in_hand, count(*) FILTER (WHERE status = 'failed') AS failed,"
+            " max(attempts) AS tries FROM procrastinate_jobs GROUP BY 1 ORDER BY 1"
+        )
+    ).all()
+
+
+def workers(alive_seconds: int) -> int:
+    """How many workers of the queue have given a sign of life of late."""
+    since = text(
+        "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :secs)"
+    )
+    return db.session.scalar(since, {"secs": alive_seconds}) or 0

@@ -1,0 +1,277 @@
+"""Two web and three worker processes on one PostgreSQL; one of each dies in the midst. Nothing lost, nothing twice."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tests import postgres
+from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
+from tests.operations.test_faults import MailServer, listening, verified
+from tests.operations.test_faults import until as until_soon
+
+pytestmark = pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite")
+
+HALF_A_YEAR = timedelta(days=150)
+WORKER = (
+    "from insurance.billing import queries; queries.CHUNK = 2\n"  # so that a small book is worth sharing
+    "from flask.cli import cli; cli.main(['--app', 'wsgi', 'jobs', 'worker'])"
+)
+
+until = partial(until_soon, seconds=120)
+SENT = "SELECT message_id FROM outbox WHERE status = 'sent'"
+
+
+class Machines(Site):
+    """Processes of several machines that share a PostgreSQL and a folder."""
+
+    def __init__(self, folder: Path, database: str, **settings: str) -> None:
+        super().__init__(folder, DATABASE_URL=database, **settings)
+        self.database = database
+        self.begun: list[subprocess.Popen[bytes]] = []
+
+    def rows(self, statement: str, *values: Any) -> list[tuple]:
+        with psycopg.connect(self.database) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def change(self, statement: str, *values: Any) -> None:
+        with psycopg.connect(self.database) as connection:
+            connection.execute(statement, values)
+
+    def launch(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Begin a process with children of its own."""
+        environment = self.environment | settings
+        with (self.folder / f"stderr{len(self.begun)}.txt").open("w") as said:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, env=environment, stderr=said, start_new_session=True
+            )
+        self.begun.append(process)
+        return process
+
+    def web(self, **settings: str) -> tuple[subprocess.Popen[bytes], str]:
+        """A web server and its address."""
+        port = free_port()
+        return self.launch("-m", "gunicorn", f"--bind=127.0.0.1:{port}", **settings), f"http://127.0.0.1:{port}"
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        for process in self.begun:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A demo that every test works on a copy of."""
+    with postgres.database() as url:
+        machines = Machines(tmp_path_factory.mktemp("loaded"), url)
+        machines.load(24)
+        machines.run("jobs", "nightly", "--on", str(machines.value("SELECT max(for_day) FROM job_runs") + HALF_A_YEAR))
+        yield machines
+
+
+@contextmanager
+def copied(loaded: Machines, folder: Path, **settings: str) -> Iterator[Machines]:
+    """Machines with the same data."""
+    template, url = make_url(loaded.database), make_url(loaded.database)
+    url = url.set(database=f"{template.database}_copy")
+    with psycopg.connect(template.set(database="postgres").render_as_string(False), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {url.database} TEMPLATE {template.database}")
+        shutil.copytree(loaded.folder, folder, dirs_exist_ok=True)
+        machines = Machines(folder, url.render_as_string(False), **settings)
+        try:
+            yield machines
+        finally:
+            machines.end()
+            server.execute(f"DROP DATABASE {url.database} WITH (FORCE)")
+
+
+@contextmanager
+def pooler(machines: Machines) -> Iterator[str]:
+    """A pgbouncer that gives each transaction another connection; the database's address behind it."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    url = make_url(machines.database)
+    if program is None or not url.host:
+        yield machines.database
+        return
+    port = free_port()
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    password = f" password={url.password}" if url.password else ""
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={url.host} port={url.port or 5432} user={url.username}{password}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        "pool_mode = transaction\ndefault_pool_size = 4\n"
+    )
+    command = [program, *(["-u", "nobody"] if os.getuid() == 0 else []), str(settings)]  # it refuses to be root
+    bouncer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        pooled = url.set(host="127.0.0.1", port=port, query={})
+        until(lambda: answers(pooled.render_as_string(False)) or bouncer.poll() is not None)
+        yield pooled.render_as_string(False)
+    finally:
+        bouncer.kill()
+        bouncer.wait()
+        shutil.rmtree(folder)
+
+
+def answers(database: str) -> bool:
+    try:
+        psycopg.connect(database).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def serves(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").json()["checks"]["database"] == "ok"
+    except httpx.TransportError:
+        return False
+
+
+class People:
+    """A customer who pays every invoice that is open, at whichever web server answers."""
+
+    def __init__(self, machines: Machines, urls: list[str]) -> None:
+        self.urls = urls
+        self.invoices = [
+            row[0]
+            for row in machines.rows(
+                "SELECT i.id FROM invoices i JOIN billing_accounts a ON a.id = i.account_id"
+                " JOIN customers c ON c.id = a.customer_id JOIN users u ON u.id = c.user_id"
+                " WHERE u.email = 'customer@example.com' AND i.status = 'issued' ORDER BY i.due_on, i.id"
+            )
+        ]
+        with httpx.Client(base_url=urls[0]) as person:
+            send(person, "/login", email="customer@example.com", password=PASSWORD)
+            self.pages = {number: person.get(f"/portal/pay/{number}").text for number in self.invoices}
+            self.cookies = dict(person.cookies)
+
+    def post(self, path: str, form: dict[str, str], first: int) -> str:
+        """Send a form until it is answered, as behind a proxy that goes on to the next server; where it leads."""
+        for attempt in range(400):
+            try:
+                url = self.urls[(first + attempt) % len(self.urls)]
+                answer = httpx.post(url + path, data=form, cookies=self.cookies, timeout=30)
+            except httpx.TransportError:
+                time.sleep(0.05)
+                continue
+            assert answer.status_code == 303, answer.text
+            return answer.headers["location"]
+        raise AssertionError("never answered")
+
+    def pay(self, number: int, first: int) -> str:
+        """From the payment page over the gateway to the result."""
+        tokens = {name: hidden(self.pages[number], name) for name in ("csrf_token", "key")}
+        gateway = self.post(f"/portal/pay/{number}", tokens, first)
+        return self.post(gateway, {"csrf_token": tokens["csrf_token"], "outcome": "accept"}, first)
+
+
+def kill_in_the_midst(machines: Machines, workers: dict[int, subprocess.Popen[bytes]]) -> None:
+    """Kill a worker that has a chunk of the night in hand."""
+
+    def in_hand() -> list[int]:
+        chunks = "SELECT worker_id FROM procrastinate_jobs WHERE task_name = 'insurance:chunk' AND status = 'doing'"
+        return [row[0] for row in machines.rows(chunks) if row[0] in workers]
+
+    def caught() -> bool:
+        for worker_id in in_hand()[:1]:
+            workers[worker_id].send_signal(signal.SIGSTOP)
+            if worker_id in in_hand():
+                os.killpg(workers[worker_id].pid, signal.SIGKILL)
+                workers[worker_id].wait()
+                # The time passes until it is taken for dead.
+                machines.change(
+                    "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour' WHERE id = %s",
+                    worker_id,
+                )
+                return True
+            workers[worker_id].send_signal(signal.SIGCONT)
+        return False
+
+    until(caught)
+
+
+def begin_workers(machines: Machines) -> dict[int, subprocess.Popen[bytes]]:
+    """Three workers, by the names that the queue knows them by; each stands still until all are there."""
+    workers: dict[int, subprocess.Popen[bytes]] = {}
+    known = "SELECT id FROM procrastinate_workers ORDER BY id"
+    for count in (1, 2, 3):
+        worker = machines.launch("-c", WORKER)
+        until(lambda count=count: len(machines.rows(known)) == count)
+        worker.send_signal(signal.SIGSTOP)
+        workers[machines.rows(known)[-1][0]] = worker
+    for worker in workers.values():
+        worker.send_signal(signal.SIGCONT)
+    return workers
+
+
+@pytest.mark.parametrize("engine", ["embedded", "procrastinate"])
+def test_machines_die_in_the_midst_and_nothing_is_lost_or_done_twice(
+    loaded: Machines, tmp_path: Path, engine: str
+) -> None:
+    day = loaded.value("SELECT max(for_day) FROM job_runs") + HALF_A_YEAR
+    port, server = free_port(), MailServer()
+    settings = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_TIMEOUT": "5", "BUSINESS_DATE": str(day)}
+    with (
+        listening(server, port),
+        copied(loaded, tmp_path, JOBS_ENGINE=engine, **settings) as machines,
+        pooler(machines) as pooled,
+    ):
+        (dying, first), (_, second) = [machines.web(DATABASE_URL=pooled) for _ in range(2)]
+        until(lambda: serves(first) and serves(second))
+        people = People(machines, [first, second])
+        assert len(people.invoices) > 3
+        receipts = machines.value("SELECT count(*) FROM receipts")
+        sent_before = set(machines.rows(SENT))
+        with ThreadPoolExecutor(4) as crowd:
+            if engine == "procrastinate":
+                workers = begin_workers(machines)
+            else:
+                some = machines.value("SELECT count(*) FROM invoices") + 2
+                dead, *_ = [machines.launch("-c", WORKER) for _ in range(3)]
+            paid = [crowd.submit(people.pay, number, turn) for number in people.invoices for turn in (0, 1)]
+            until(lambda: any(future.done() for future in paid))
+            os.killpg(dying.pid, signal.SIGKILL)
+            if engine == "procrastinate":
+                kill_in_the_midst(machines, workers)
+            else:
+                until(lambda: machines.value("SELECT count(*) FROM invoices") >= some)
+                os.killpg(dead.pid, signal.SIGKILL)
+            results = [future.result() for future in paid]
+        assert results[::2] == results[1::2]
+        night = "SELECT count(*) FROM job_runs WHERE name = 'nightly' AND for_day = %s AND finished_at IS NOT NULL"
+        until(lambda: machines.value(night, day))
+        if engine == "procrastinate":
+            assert machines.value(night.replace("AND finished_at IS NOT NULL", ""), day) == 1
+            assert machines.value("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'") == 0
+        # The time passes until what the dead worker was sending may be sent again.
+        machines.change("UPDATE outbox SET leased_until = NULL WHERE status = 'due'")
+        until(lambda: not machines.value("SELECT count(*) FROM outbox WHERE status = 'due'"))
+        machines.end()
+        assert machines.value("SELECT count(*) FROM receipts") == receipts + len(people.invoices)
+        instalments = "SELECT account_id, instalment, count(*) FROM invoices GROUP BY 1, 2 HAVING count(*) > 1"
+        assert machines.rows(instalments) == []
+        taken = Counter(name for _, name in server.taken)
+        assert {(name,) for name in taken} == set(machines.rows(SENT)) - sent_before
+        assert max(taken.values()) <= 2, "only what the dead worker had in hand is sent again"
+        verified(machines)
