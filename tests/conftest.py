@@ -46,8 +46,10 @@ def settings(database_url: str, data_dir: Path) -> dict:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a database on each kind of it."""
     if "database" in metafunc.fixturenames:
-        every = postgres.available() and not metafunc.definition.get_closest_marker("sqlite_only")
-        kinds = ["sqlite", "postgresql"] if every else ["sqlite"]
+        kinds = ["sqlite", "postgresql"] if postgres.available() else ["sqlite"]
+        for marker in ("sqlite_only", "postgresql_only"):
+            if metafunc.definition.get_closest_marker(marker):
+                kinds = [kind for kind in kinds if marker.startswith(kind)]
         metafunc.parametrize("database", kinds, indirect=True, scope="session")
 
 
