@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flask import current_app
-from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, settings
 from ..core.dates import in_words
-from ..core.db import add, db, transaction, transactional
+from ..core.db import add, db, lock, transaction, transactional
 from ..core.permissions import Actor
 from ..customers.models import Customer
 from . import pdf as pdfs
@@ -97,22 +96,23 @@ def archive_newest() -> None:
 
 
 def _archive(document: Document) -> None:
+    document_id, name = document.id, file_name(document)
     data = pdfs.render(document.kind, document.data, issued_on=document.issued_on)
-    stored = StoredFile(
-        path=_write(data, ".pdf"),
-        name=file_name(document),
-        content_type="application/pdf",
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        document_id=document.id,
-        created_at=clock.now(),
-    )
-    path = stored.path
-    try:
-        with transaction():
-            add(stored)
-    except IntegrityError:  # another worker was faster
-        _place(path).unlink()
+    with transaction():
+        lock(Document, document_id)
+        if queries.find_file(document_id):  # another worker was faster
+            return
+        add(
+            StoredFile(
+                path=_write(data, f"document-{document_id}.pdf"),
+                name=name,
+                content_type="application/pdf",
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                document_id=document_id,
+                created_at=clock.now(),
+            )
+        )
 
 
 def file_name(document: Document) -> str:
@@ -125,7 +125,7 @@ def store(clean: File, *, actor: Actor) -> StoredFile:
     """Keep an upload that was checked."""
     return add(
         StoredFile(
-            path=_write(clean.data, Path(clean.name).suffix.lower()),
+            path=_write(clean.data, secrets.token_hex(16) + Path(clean.name).suffix.lower()),
             name=clean.name,
             content_type=clean.content_type,
             size=len(clean.data),
@@ -144,12 +144,11 @@ def read(stored: StoredFile) -> bytes:
     return data
 
 
-def _write(data: bytes, ending: str) -> str:
-    """Write a file under a random name, safe on disk before a row speaks of it."""
-    path = secrets.token_hex(16) + ending
+def _write(data: bytes, path: str) -> str:
+    """Write a file, safe on disk before a row speaks of it; in the place of one that no row came to speak of."""
     place = _place(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("xb") as file:
+    with place.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

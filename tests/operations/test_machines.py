@@ -69,6 +69,13 @@ class Machines(Site):
         port = free_port()
         return self.launch("-m", "gunicorn", f"--bind=127.0.0.1:{port}", **settings), f"http://127.0.0.1:{port}"
 
+    def finish(self) -> None:
+        """Let every process finish what it has in hand."""
+        for process in self.begun:
+            process.terminate()
+        for process in self.begun:
+            process.wait(60)
+
     def end(self) -> None:
         """Leave no process behind."""
         for process in self.begun:
@@ -212,17 +219,20 @@ def kill_in_the_midst(machines: Machines, workers: dict[int, subprocess.Popen[by
 
 
 def begin_workers(machines: Machines) -> dict[int, subprocess.Popen[bytes]]:
-    """Three workers, by the names that the queue knows them by; each stands still until all are there."""
+    """Three workers, by the names that the queue knows them by; the night waits until all are there."""
     workers: dict[int, subprocess.Popen[bytes]] = {}
-    known = "SELECT id FROM procrastinate_workers ORDER BY id"
-    for count in (1, 2, 3):
-        worker = machines.launch("-c", WORKER)
-        until(lambda count=count: len(machines.rows(known)) == count)
-        worker.send_signal(signal.SIGSTOP)
-        workers[machines.rows(known)[-1][0]] = worker
-    for worker in workers.values():
-        worker.send_signal(signal.SIGCONT)
+    with psycopg.connect(machines.database) as night:
+        night.execute("LOCK TABLE night_chunks")
+        for _ in range(3):
+            worker = machines.launch("-c", WORKER)
+            until(lambda: set(named(machines)) - set(workers))
+            [name] = set(named(machines)) - set(workers)
+            workers[name] = worker
     return workers
+
+
+def named(machines: Machines) -> list[int]:
+    return [row[0] for row in machines.rows("SELECT id FROM procrastinate_workers")]
 
 
 @pytest.mark.parametrize("engine", ["embedded", "procrastinate"])
@@ -267,7 +277,7 @@ def test_machines_die_in_the_midst_and_nothing_is_lost_or_done_twice(
         # The time passes until what the dead worker was sending may be sent again.
         machines.change("UPDATE outbox SET leased_until = NULL WHERE status = 'due'")
         until(lambda: not machines.value("SELECT count(*) FROM outbox WHERE status = 'due'"))
-        machines.end()
+        machines.finish()
         assert machines.value("SELECT count(*) FROM receipts") == receipts + len(people.invoices)
         instalments = "SELECT account_id, instalment, count(*) FROM invoices GROUP BY 1, 2 HAVING count(*) > 1"
         assert machines.rows(instalments) == []
