@@ -19,9 +19,17 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from flask_migrate import upgrade
 from sqlalchemy import make_url
 
+from insurance import create_app
+from insurance.core import clock
+from insurance.core.db import db
+from insurance.demo import portfolio
+from insurance.jobs import services as jobs
+from insurance.products import services as products
 from tests import postgres
+from tests.conftest import TODAY, settings
 from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
 from tests.operations.test_faults import MailServer, listening, verified
 from tests.operations.test_faults import until as until_soon
@@ -88,10 +96,16 @@ class Machines(Site):
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """A demo that every test works on a copy of."""
     with postgres.database() as url:
-        machines = Machines(tmp_path_factory.mktemp("loaded"), url)
-        machines.load(24)
-        machines.run("jobs", "nightly", "--on", str(machines.value("SELECT max(for_day) FROM job_runs") + HALF_A_YEAR))
-        yield machines
+        folder = tmp_path_factory.mktemp("loaded")
+        with create_app(settings(url, folder) | {"DEMO_PASSWORD": PASSWORD}).app_context():
+            upgrade()
+            products.publish_shipped()
+            portfolio.load(policies=12, seed=1, if_empty=True)
+            with clock.at(TODAY + HALF_A_YEAR):
+                jobs.run_nightly(clock.today(), lambda _: None)
+            db.session.remove()
+            db.engine.dispose()
+        yield Machines(folder, url)
 
 
 @contextmanager
@@ -116,6 +130,7 @@ def pooler(machines: Machines) -> Iterator[str]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     url = make_url(machines.database)
     if program is None or not url.host:
+        assert not os.environ.get("REQUIRE_PGBOUNCER"), "pgbouncer is required here"
         yield machines.database
         return
     port = free_port()
@@ -239,12 +254,12 @@ def named(machines: Machines) -> list[int]:
 def test_machines_die_in_the_midst_and_nothing_is_lost_or_done_twice(
     loaded: Machines, tmp_path: Path, engine: str
 ) -> None:
-    day = loaded.value("SELECT max(for_day) FROM job_runs") + HALF_A_YEAR
+    day = TODAY + 2 * HALF_A_YEAR
     port, server = free_port(), MailServer()
-    settings = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_TIMEOUT": "5", "BUSINESS_DATE": str(day)}
+    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_TIMEOUT": "5", "BUSINESS_DATE": str(day)}
     with (
         listening(server, port),
-        copied(loaded, tmp_path, JOBS_ENGINE=engine, **settings) as machines,
+        copied(loaded, tmp_path, JOBS_ENGINE=engine, **mail) as machines,
         pooler(machines) as pooled,
     ):
         (dying, first), (_, second) = [machines.web(DATABASE_URL=pooled) for _ in range(2)]
