@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psycopg
 from flask import Flask
 from procrastinate import App, Blueprint, JobContext, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
 from procrastinate.exceptions import ConnectorException
@@ -20,12 +21,14 @@ from ..messages import services as messages
 from ..payments.services import gateway
 from . import services, sharing
 
+EVERY_HOUR = "0 * * * *"
 EVERY_MINUTE = "* * * * *"
 EVERY_FEW_SECONDS = "* * * * * */5"
 AT_ONCE = 4
 """How many tasks a worker has in hand."""
 HEARTBEAT_SECONDS, DEAD_AFTER_SECONDS = 3, 15
 TRIES = 10
+KEEP_HOURS = 7 * 24
 AGAIN = RetryStrategy(max_attempts=TRIES, wait=10, linear_wait=60)
 PAUSE_SECONDS = 5
 """Between two tries to reach the database."""
@@ -103,6 +106,13 @@ async def take_over(context: JobContext, timestamp: int) -> None:  # noqa: ARG00
             continue
 
 
+@tasks.periodic(cron=EVERY_HOUR)
+@tasks.task(name="forget", queueing_lock="forget", pass_context=True)
+async def forget(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Forget what failed long ago; what went well is forgotten at once."""
+    await context.app.job_manager.delete_old_jobs(nb_hours=KEEP_HOURS, include_failed=True, include_aborted=True)
+
+
 # The worker
 
 
@@ -128,7 +138,7 @@ async def _work(app: Flask, **options: Any) -> None:
     while not stopped.is_set():
         try:
             await _until(stopped, queue, options)
-        except ConnectorException:
+        except (ConnectorException, psycopg.Error):
             app.logger.exception("worker: the database does not answer")
         if not stopped.is_set():
             await asyncio.wait([asyncio.create_task(stopped.wait())], timeout=PAUSE_SECONDS)

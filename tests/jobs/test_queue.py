@@ -8,6 +8,7 @@ from flask import Flask
 from procrastinate.schema import SchemaManager
 from sqlalchemy import text
 
+from insurance.admin.views.records import TASK_WORDS
 from insurance.core.db import db, transaction
 from insurance.jobs import queue
 from tests import factories
@@ -51,6 +52,10 @@ def test_admins_see_what_waits(queued: Flask) -> None:
     assert "0 workers at work" in page
     assert "Parts of a night" in page
     assert '<td class="num" data-label="Waiting">2</td>' in page
+
+
+def test_every_task_has_words_for_admins() -> None:
+    assert set(queue.tasks.tasks) == set(TASK_WORDS)
 
 
 def test_the_queue_in_the_migrations_is_that_of_the_package() -> None:

@@ -84,6 +84,7 @@ TASK_WORDS = {
     "documents": "PDFs to archive",
     "gateway": "Payments to ask about",
     "take_over": "Taking over from dead workers",
+    "forget": "Forgetting what failed long ago",
 }
 
 
