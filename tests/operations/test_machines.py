@@ -208,46 +208,38 @@ class People:
         return self.post(gateway, {"csrf_token": tokens["csrf_token"], "outcome": "accept"}, first)
 
 
-def kill_in_the_midst(machines: Machines, workers: dict[int, subprocess.Popen[bytes]]) -> None:
-    """Kill a worker that has a chunk of the night in hand."""
+class Workers:
+    """Three workers of the queue. The first has the night to itself until it is killed, so that it is surely at it."""
 
-    def in_hand() -> list[int]:
-        chunks = "SELECT worker_id FROM procrastinate_jobs WHERE task_name = 'insurance:chunk' AND status = 'doing'"
-        return [row[0] for row in machines.rows(chunks) if row[0] in workers]
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        with psycopg.connect(machines.database) as night:
+            night.execute("LOCK TABLE night_chunks")  # which keeps the night from beginning
+            self.first = machines.launch("-c", WORKER)
+            until(lambda: self._in_hand("night"))
+            [(self.name,)] = machines.rows("SELECT id FROM procrastinate_workers")
+            self.others = [machines.launch("-c", WORKER) for _ in range(2)]
+            until(lambda: machines.value("SELECT count(*) FROM procrastinate_workers") == 3)
+            for other in self.others:
+                other.send_signal(signal.SIGSTOP)
 
-    def caught() -> bool:
-        for worker_id in in_hand()[:1]:
-            workers[worker_id].send_signal(signal.SIGSTOP)
-            if worker_id in in_hand():
-                os.killpg(workers[worker_id].pid, signal.SIGKILL)
-                workers[worker_id].wait()
-                # The time passes until it is taken for dead.
-                machines.change(
-                    "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour' WHERE id = %s",
-                    worker_id,
-                )
-                return True
-            workers[worker_id].send_signal(signal.SIGCONT)
-        return False
+    def _in_hand(self, task: str) -> int:
+        jobs = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND task_name = %s"
+        return self.machines.value(jobs, f"insurance:{task}")
 
-    until(caught)
-
-
-def begin_workers(machines: Machines) -> dict[int, subprocess.Popen[bytes]]:
-    """Three workers, by the names that the queue knows them by; the night waits until all are there."""
-    workers: dict[int, subprocess.Popen[bytes]] = {}
-    with psycopg.connect(machines.database) as night:
-        night.execute("LOCK TABLE night_chunks")
-        for _ in range(3):
-            worker = machines.launch("-c", WORKER)
-            until(lambda: set(named(machines)) - set(workers))
-            [name] = set(named(machines)) - set(workers)
-            workers[name] = worker
-    return workers
-
-
-def named(machines: Machines) -> list[int]:
-    return [row[0] for row in machines.rows("SELECT id FROM procrastinate_workers")]
+    def kill_in_the_midst(self) -> None:
+        """Kill the first when it has done what a chunk asks for, and has not noted so yet."""
+        until(lambda: self.machines.value("SELECT count(*) FROM night_chunks"))
+        with psycopg.connect(self.machines.database) as night:
+            night.execute("LOCK TABLE night_chunks IN SHARE ROW EXCLUSIVE MODE")  # which keeps it from noting
+            until(lambda: self._in_hand("chunk"))
+            os.killpg(self.first.pid, signal.SIGKILL)
+            self.first.wait()
+        for other in self.others:
+            other.send_signal(signal.SIGCONT)
+        # The time passes until it is taken for dead.
+        dead = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour' WHERE id = %s"
+        self.machines.change(dead, self.name)
 
 
 @pytest.mark.parametrize("engine", ["embedded", "procrastinate"])
@@ -270,7 +262,7 @@ def test_machines_die_in_the_midst_and_nothing_is_lost_or_done_twice(
         sent_before = set(machines.rows(SENT))
         with ThreadPoolExecutor(4) as crowd:
             if engine == "procrastinate":
-                workers = begin_workers(machines)
+                workers = Workers(machines)
             else:
                 some = machines.value("SELECT count(*) FROM invoices") + 2
                 dead, *_ = [machines.launch("-c", WORKER) for _ in range(3)]
@@ -278,7 +270,7 @@ def test_machines_die_in_the_midst_and_nothing_is_lost_or_done_twice(
             until(lambda: any(future.done() for future in paid))
             os.killpg(dying.pid, signal.SIGKILL)
             if engine == "procrastinate":
-                kill_in_the_midst(machines, workers)
+                workers.kill_in_the_midst()
             else:
                 until(lambda: machines.value("SELECT count(*) FROM invoices") >= some)
                 os.killpg(dead.pid, signal.SIGKILL)
