@@ -5,7 +5,7 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz faults bench bench-money docs screenshots lock clean
+.PHONY: help run test check lint types demo fuzz faults bench bench-money upgrade-test docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -61,6 +61,9 @@ faults: .venv/.development .venv/localstripe ## every experiment with a fault, a
 .venv/localstripe: ## a Stripe for one experiment: a program of its own, under another licence, never imported
 	@$(PYTHON) -m venv $@
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check localstripe==1.15.10
+
+upgrade-test: .venv/.runtime ## upgrade a book of N policies from the last release, and compare (N=100000)
+	@$(PY) -m bench.upgrade --policies $(or $(N),100000)
 
 docs: .venv/.runtime ## write docs/lifecycles.md from the code
 	@$(FLASK) docs lifecycles > docs/lifecycles.md

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from dotenv import load_dotenv
@@ -31,7 +31,9 @@ NAMES = [
     "SECRET_KEY",
     "ENCRYPTION_KEYS",
     "DATABASE_URL",
+    "DATABASE_POOL",
     "REDIS_URL",
+    "JOBS_ENGINE",
     "PUBLIC_URL",
     "TRUSTED_HOSTS",
     "DATA_DIR",
@@ -73,6 +75,9 @@ NAMES = [
     "PORT",
 ]
 """The variables that are read."""
+ENGINES = ("embedded", "procrastinate")
+CONNECTIONS = 10
+"""How many connections a process may hold: one for each thread that serves, and some for what these leave late."""
 
 
 def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
@@ -99,13 +104,16 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
     production = app_env == "production"
     secret = env("SECRET_KEY") or (None if production else _own_secret(data_dir))
     ring = parsed("ENCRYPTION_KEYS", "", _keys, "like id:base64 of 32 bytes, separated by commas")
-    settings = {
+    url = _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}")
+    connections = parsed("DATABASE_POOL", str(CONNECTIONS), int, "a number of connections")
+    settings: dict[str, Any] = {
         "APP_ENV": app_env,
         "DEBUG": _is_true(env("FLASK_DEBUG", "")),
         "SECRET_KEY": secret,
         "ENCRYPTION_KEYS": ring or ({} if production else _derived_key(secret or "")),
-        "SQLALCHEMY_DATABASE_URI": _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}"),
+        "SQLALCHEMY_DATABASE_URI": url,
         "REDIS_URL": env("REDIS_URL", ""),
+        "JOBS_ENGINE": parsed("JOBS_ENGINE", "embedded", _one_of(ENGINES), " or ".join(ENGINES)),
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [host.strip() for host in env("TRUSTED_HOSTS", "").split(",") if host.strip()] or None,
         "DATA_DIR": data_dir,
@@ -155,8 +163,7 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
         "BOOTSTRAP_SERVE_LOCAL": True,
         "COMPRESS_STREAMS": False,
         "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # addresses of style and script change with their content
-        # Faults are logged: what a statement was given is none of the log's business.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "hide_parameters": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url, connections),
         "UNREADABLE": unreadable,
     }
     wrong = [found.advice for found in checks.run(CHECKS, settings) if found.check.at_start and found.advice]
@@ -209,6 +216,20 @@ def _minor(amount: str, currency: str) -> int:
 def _database_url(url: str) -> str:
     """Cloud platforms still hand out the scheme that SQLAlchemy dropped."""
     return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+
+
+def engine_options(url: str, connections: int) -> dict:
+    """How connections are held; on PostgreSQL so that a pooler may give each transaction another one."""
+    # Faults are logged: what a statement was given is none of the log's business.
+    options: dict = {"pool_pre_ping": True, "hide_parameters": True}
+    if url.startswith("postgresql"):
+        options |= {
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_recycle": 1800,
+            "connect_args": {"prepare_threshold": None, "connect_timeout": 10, "application_name": "insurance"},
+        }
+    return options
 
 
 def _own_secret(data_dir: Path) -> str:

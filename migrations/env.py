@@ -17,6 +17,8 @@ with db.engine.execution_options(writes=True).connect() as connection:
         compare_type=True,
     )
     with context.begin_transaction():
+        if not sqlite:  # whoever waits for a table makes everybody queue behind: rather give up, and be run again
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
         context.run_migrations()
         if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
             raise RuntimeError(f"foreign keys broken: {broken}")

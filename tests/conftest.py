@@ -58,8 +58,10 @@ def settings(database_url: str, data_dir: Path) -> dict:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a database on each kind of it."""
     if "database" in metafunc.fixturenames:
-        every = postgres.available() and not metafunc.definition.get_closest_marker("sqlite_only")
-        kinds = ["sqlite", "postgresql"] if every else ["sqlite"]
+        kinds = ["sqlite", "postgresql"] if postgres.available() else ["sqlite"]
+        for marker in ("sqlite_only", "postgresql_only"):
+            if metafunc.definition.get_closest_marker(marker):
+                kinds = [kind for kind in kinds if marker.startswith(kind)]
         metafunc.parametrize("database", kinds, indirect=True)
 
 
@@ -176,10 +178,9 @@ class Postgres(Database):
             for table, rows in self.blank.items():
                 connection.execute(table.insert(), rows)
                 if table.autoincrement_column is not None:  # a test of migrations has begun to count anew
-                    column = table.autoincrement_column.name
-                    connection.exec_driver_sql(
-                        f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column}'), max({column})) FROM {table.name}"
-                    )
+                    sequence = f"pg_get_serial_sequence('{table.name}', '{table.autoincrement_column.name}')"
+                    last = max(row[table.autoincrement_column.name] for row in rows)
+                    connection.exec_driver_sql(f"SELECT setval({sequence}, {last})")
 
 
 @pytest.fixture

@@ -397,8 +397,13 @@ def ladders() -> list[tuple[Ladder, ColumnElement[bool]]]:
     return [(ladder(), code.not_in(own)), *((ladder(product), code == product) for product in own)]
 
 
-def accounts_to_dun(on: date, ladder: Ladder, of: ColumnElement[bool]) -> Iterator[Sequence[int]]:
-    """The accounts that may call for a notice on a day, chunk by chunk. Each step goes by its own days."""
+def accounts_to_dun(
+    on: date, ladder: Ladder, of: ColumnElement[bool], among: Sequence[int] | None = None
+) -> Iterator[Sequence[int]]:
+    """The accounts that may call for a notice on a day, or those among some, chunk by chunk.
+
+    Each step goes by its own days.
+    """
 
     def sent(step: Step) -> ColumnElement[bool]:
         return (
@@ -422,6 +427,8 @@ def accounts_to_dun(on: date, ladder: Ladder, of: ColumnElement[bool]) -> Iterat
         .order_by(Invoice.account_id)
         .limit(CHUNK)
     )
+    if among is not None:
+        wanted = wanted.where(Invoice.account_id.in_(among))
     last = 0
     while chunk := db.session.scalars(wanted.where(Invoice.account_id > last)).all():
         yield chunk

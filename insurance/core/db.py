@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from flask import has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Connection, Dialect, Enum, Integer, MetaData, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +35,8 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+REQUEST_LIMITS = {"statement_timeout": 30, "lock_timeout": 10}
+IDLE_SECONDS = 60
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -121,8 +124,22 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-    elif not writes:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    elif connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("; ".join(_of_transaction(writes)))
+
+
+def _of_transaction(writes: bool) -> list[str]:
+    """What is set for one transaction alone, so that a pooler may give the next one to somebody else.
+
+    What serves a request gives up after a while. Whoever has written holds locks: if their machine is gone, the
+    database must not wait for the network to notice. Commands and jobs that only read may take their time.
+    """
+    settings = [] if writes else ["SET TRANSACTION READ ONLY"]
+    if has_request_context():
+        settings += [f"SET LOCAL {name} = '{seconds}s'" for name, seconds in REQUEST_LIMITS.items()]
+    if writes or has_request_context():
+        settings.append(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    return settings
 
 
 @contextmanager

@@ -1,19 +1,16 @@
 """Issuing documents, archiving their PDFs, and keeping files."""
 
 import hashlib
-import hmac
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from flask import current_app
-from sqlalchemy.exc import IntegrityError
 
 from ..core import clock, settings
 from ..core.dates import in_words
-from ..core.db import add, db, transaction, transactional
+from ..core.db import add, db, lock, transaction, transactional
 from ..core.permissions import Actor
 from ..customers.models import Customer
 from . import pdf as pdfs
@@ -99,35 +96,23 @@ def archive_newest() -> None:
 
 
 def _archive(document: Document) -> None:
+    document_id, name = document.id, file_name(document)
     data = pdfs.render(document.kind, document.data, issued_on=document.issued_on)
-    stored = StoredFile(
-        path=_write_again(data, _name_of(document)),
-        name=file_name(document),
-        content_type="application/pdf",
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        document_id=document.id,
-        created_at=clock.now(),
-    )
-    with suppress(IntegrityError), transaction():  # another worker may be faster, and has written the same file
-        add(stored)
-
-
-def _name_of(document: Document) -> str:
-    """Nobody can guess it, and it is the same at every try: if the database goes before it knows of a file, the next
-    try finds that file again.
-    """
-    secret = current_app.config["SECRET_KEY"].encode()
-    return hmac.new(secret, f"document {document.id}".encode(), hashlib.sha256).hexdigest()[:32] + ".pdf"
-
-
-def _write_again(data: bytes, path: str) -> str:
-    place = _place(path)
-    if place.exists():
-        if place.read_bytes() == data:
-            return path
-        place.unlink()  # an earlier try was broken off amid it
-    return _write(data, path)
+    with transaction():
+        lock(Document, document_id)
+        if queries.find_file(document_id):  # another worker was faster
+            return
+        add(
+            StoredFile(
+                path=_write(data, f"document-{document_id}.pdf"),
+                name=name,
+                content_type="application/pdf",
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                document_id=document_id,
+                created_at=clock.now(),
+            )
+        )
 
 
 def file_name(document: Document) -> str:
@@ -160,11 +145,11 @@ def read(stored: StoredFile) -> bytes:
 
 
 def _write(data: bytes, path: str) -> str:
-    """Write a file, safe on disk before a row speaks of it."""
+    """Write a file, safe on disk before a row speaks of it; in the place of one that no row came to speak of."""
     place = _place(path)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with place.open("xb") as file:
+        with place.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

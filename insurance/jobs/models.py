@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..core.db import Base, identity
+from ..core.db import Base, BigId, identity
 
 
 class JobRun(Base):
@@ -30,3 +30,17 @@ class WorkerBeat(Base):
     worker: Mapped[str] = mapped_column(String(100), primary_key=True)
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class NightChunk(Base):
+    """A part of a step of a nightly run that workers share: the ids that it goes through, none for the whole step."""
+
+    __tablename__ = "night_chunks"
+    __table_args__ = (Index(None, "run_id", "step"),)
+
+    id: Mapped[int] = identity()
+    run_id: Mapped[int] = mapped_column(BigId, ForeignKey("job_runs.id"))
+    step: Mapped[str] = mapped_column(String(20))
+    ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    count: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None]

@@ -2,23 +2,13 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from functools import partial
 
 from flask import current_app
 from sqlalchemy import delete
 
-from ..api import idempotency
-from ..billing.services import dunning
-from ..billing.services import invoices as billing
 from ..core import clock
 from ..core.db import add, db, lock, transactional
-from ..core.permissions import SYSTEM
-from ..payments import queries as payment_queries
-from ..payments import services as payments
-from ..payments.services import autopay, direct_debit
-from ..policies import queries as policy_queries
-from ..policies import services as policies
-from . import queries
+from . import night, queries
 from .models import JobRun, WorkerBeat
 
 NIGHT_PAUSE = timedelta(minutes=10)
@@ -30,32 +20,13 @@ def run_nightly(on: date, report: Callable[[str], None]) -> None:
     """Bring every record to a day, and note the run. Broken off, it is simply run again."""
     run_id = _begin("nightly", on)
     try:
-        lines = _night(on)
+        lines = [f"{step.act(on, None)} {step.done}" for step in night.STEPS.values()]
         for line in lines:
             report(line)
     except Exception as error:
         _note_failure(run_id, error)
         raise
     _finish(run_id, "; ".join(lines))
-
-
-def _night(on: date) -> list[str]:
-    notice_days = partial(policy_queries.notice_days, day=on)
-    lines = [
-        f"{policies.follow_calendar(on=on)} policies and quotes followed the calendar",
-        f"{billing.issue_all_due(on=on, actor=SYSTEM)} invoices issued",
-        f"{payments.apply_all_credit()} accounts had their credit used",
-        f"{direct_debit.collect_due(on=on)} direct debits begun",
-        f"{autopay.announce(on=on)} charges announced",
-        f"{autopay.charge_due(on=on)} invoices charged by autopay",
-    ]
-    spared = payment_queries.accounts_with_payments_on_their_way()
-    return [
-        *lines,
-        f"{dunning.send_notices(on=on, notice_days=notice_days, spared=spared, actor=SYSTEM)} notices sent",
-        f"{policies.lapse_unpaid(on=on, spared=spared)} policies lapsed",
-        f"{idempotency.forget()} answers to programs forgotten",
-    ]
 
 
 def run_night(on: date, report: Callable[[str], None]) -> None:

@@ -138,7 +138,13 @@ def nightly(on: date | None) -> None:
 @jobs_group.command("worker")
 def run_worker() -> None:
     """Deliver mails and run what is due, until stopped."""
-    worker.work(current_app._get_current_object(), _back_up)  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if app.config["JOBS_ENGINE"] == "procrastinate":
+        from ..jobs import queue  # here, so that web processes need not load it
+
+        queue.work(app, _back_up)
+    else:
+        worker.work(app, _back_up)
 
 
 def _back_up() -> str | None:

@@ -578,14 +578,15 @@ def to_announce(on: date) -> Sequence[int]:
     ).all()
 
 
-def due_for_autopay(on: date) -> Sequence[tuple[int, int]]:
-    """Invoices on accounts with autopay that are open and due by a day, and how often each was tried."""
+def due_for_autopay(on: date, among: Sequence[int] | None = None) -> Sequence[tuple[int, int]]:
+    """Invoices on accounts with autopay that are open and due by a day, or among some, and how often each was tried."""
     days = billing.collection_plan().autopay_days
     tries = select(func.count()).where(AutopayAttempt.invoice_id == Invoice.id).scalar_subquery()
-    rows = db.session.execute(
+    statement = (
         select(Invoice.id, Invoice.due_on, tries)
         .join(Autopay, Autopay.account_id == Invoice.account_id)
         .where(Autopay.active, Invoice.status.in_(OPEN), Invoice.due_on <= on, tries < len(days))
         .order_by(Invoice.due_on, Invoice.id)
     )
+    rows = db.session.execute(statement if among is None else statement.where(Invoice.id.in_(among)))
     return [(invoice_id, tried) for invoice_id, due_on, tried in rows if due_on + timedelta(days=days[tried]) <= on]

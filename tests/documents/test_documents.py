@@ -14,6 +14,7 @@ from insurance.documents import pdf, queries, services
 from insurance.documents.models import Document, DocumentKind, StoredFile
 from insurance.web.uploads import CleanFile
 from tests import factories
+from tests.races import together
 
 DAY = date(2026, 6, 1)
 COMMON = {
@@ -142,6 +143,26 @@ def test_another_worker_was_faster(app, monkeypatch) -> None:
     services.archive_due()
     assert set((app.config["DATA_DIR"] / "files").iterdir()) == files
     assert db.session.query(StoredFile).count() == 1
+
+
+def test_what_a_worker_left_that_died_before_its_row_was_there_is_written_over(app, monkeypatch) -> None:
+    document = issue(factories.customer())
+    shown = services.pdf(document)
+    with monkeypatch.context() as dying:
+        dying.setattr(services, "add", lambda _row: 1 // 0)
+        assert services.archive_due() == 0
+    [left] = (app.config["DATA_DIR"] / "files").iterdir()
+    left.write_bytes(left.read_bytes()[:100])
+    assert services.archive_due() == 1
+    assert list((app.config["DATA_DIR"] / "files").iterdir()) == [left]
+    assert services.read(queries.find_file(document.id)) == shown
+
+
+def test_workers_that_archive_at_once_leave_one_file(app) -> None:
+    document = issue(factories.customer())
+    together(app, [services.archive_due] * 4)
+    assert len(list((app.config["DATA_DIR"] / "files").iterdir())) == db.session.query(StoredFile).count() == 1
+    assert services.read(queries.find_file(document.id))
 
 
 def test_one_that_cannot_be_made_does_not_stop_the_others(app) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from flask import render_template, request, url_for
+from flask import current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...accounts.sign_in import fresh_download
@@ -77,13 +77,26 @@ JOBS = ListPage(
         Col("Result", lambda r: r.result),
     ],
 )
+WORKER_SECONDS = 60
+TASK_WORDS = {
+    "night": "Beginning of a night",
+    "chunk": "Parts of a night",
+    "backup": "Backup",
+    "mails": "Mails",
+    "documents": "PDFs to archive",
+    "gateway": "Payments to ask about",
+    "take_over": "Taking over from dead workers",
+    "forget": "Forgetting what failed long ago",
+}
 
 
 @bp.get("/jobs")
 @bp.get("/jobs.csv", endpoint="job_csv")
 @requires("job:read")
 def job_list() -> ResponseReturnValue:
-    return JOBS.respond(jobs.run_rows(), template="admin/jobs.html")
+    queued = current_app.config["JOBS_ENGINE"] == "procrastinate"
+    queue = {"tasks": jobs.queue(), "workers": jobs.workers(WORKER_SECONDS)} if queued else None
+    return JOBS.respond(jobs.run_rows(), template="admin/jobs.html", queue=queue, task_words=TASK_WORDS)
 
 
 @bp.get("/products")

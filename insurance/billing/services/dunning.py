@@ -22,15 +22,22 @@ NoticeDays = Callable[[Sequence[int]], Mapping[int, int]]
 """Of some accounts, those whose policy is in force, and the days that its notice of cancellation must run."""
 
 
-def send_notices(*, on: date, notice_days: NoticeDays, spared: Collection[int] = (), actor: Actor) -> int:
-    """Send every notice that is due on a day, some hundreds of accounts at once; how many.
+def send_notices(
+    *,
+    on: date,
+    notice_days: NoticeDays,
+    spared: Collection[int] = (),
+    actor: Actor,
+    among: Sequence[int] | None = None,
+) -> int:
+    """Send every notice that is due on a day, some hundreds of accounts at once, or among some; how many.
 
     `spared` are accounts that wait, because a payment is on its way. Broken off, it goes on where it was; run again, it
     sends nothing twice.
     """
     sent = 0
     for ladder, of in queries.ladders():
-        for found in queries.accounts_to_dun(on, ladder, of):
+        for found in queries.accounts_to_dun(on, ladder, of, among):
             ids = [id_ for id_ in found if id_ not in spared]
             sent += _send_chunk(ids, on, ladder, notice_days(ids), actor)
     return sent

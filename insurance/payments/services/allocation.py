@@ -1,5 +1,7 @@
 """What money pays: allocated to invoices, taken back from them, moved between them; credit put to use."""
 
+from collections.abc import Sequence
+
 from ...billing import queries as billing
 from ...billing.domain import INVOICE_LIFECYCLE, InvoiceStatus, OpenInvoice, allocate
 from ...billing.models import OPEN, BillingAccount, Invoice
@@ -16,9 +18,10 @@ from ..domain import LIVE
 from ..models import Allocation, Payment
 
 
-def apply_all_credit() -> int:
-    """Use the credit of every account that has some and an open invoice; how many accounts."""
-    return sum(bool(apply_credit(account_id)) for account_id in queries.accounts_with_usable_credit())
+def apply_all_credit(among: Sequence[int] | None = None) -> int:
+    """Use the credit of every account that has some and an open invoice, or among some; how many accounts."""
+    account_ids = queries.accounts_with_usable_credit() if among is None else among
+    return sum(bool(apply_credit(account_id)) for account_id in account_ids)
 
 
 @transactional

@@ -5,6 +5,7 @@ breaks in between, it is asked about and never charged anew.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -122,9 +123,12 @@ def _announce(invoice_id: int, on: date) -> bool:
     return True
 
 
-def charge_due(*, on: date) -> int:
-    """Charge every invoice that autopay is to charge by a day; how many were tried. Repeated, it tries none twice."""
-    return sum(_charge(invoice_id, tried + 1, on) for invoice_id, tried in queries.due_for_autopay(on))
+def charge_due(*, on: date, among: Sequence[int] | None = None) -> int:
+    """Charge every invoice that autopay is to charge by a day, or among some; how many were tried.
+
+    Repeated, it tries none twice.
+    """
+    return sum(_charge(invoice_id, tried + 1, on) for invoice_id, tried in queries.due_for_autopay(on, among))
 
 
 def _charge(invoice_id: int, number: int, on: date) -> bool:

@@ -1,6 +1,6 @@
 """Ending cover for debt: the insurer's cancellation pro rata, once the notice of it has run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from flask import current_app
@@ -22,12 +22,13 @@ from ..models import Policy
 from .record import add_transaction
 
 
-def lapse_unpaid(*, on: date, spared: Collection[int] = ()) -> int:
-    """End the cover of every policy that a notice of cancellation has run out for; how many.
+def lapse_unpaid(*, on: date, spared: Collection[int] = (), among: Sequence[int] | None = None) -> int:
+    """End the cover of every policy that a notice of cancellation has run out for, or among some; how many.
 
     `spared` are accounts that wait, because a payment is on its way. Broken off, it goes on where it was.
     """
-    return sum(_lapse(account_id, on) for account_id in billing.accounts_to_lapse(on) if account_id not in spared)
+    account_ids = billing.accounts_to_lapse(on) if among is None else among
+    return sum(_lapse(account_id, on) for account_id in account_ids if account_id not in spared)
 
 
 @transactional
