@@ -106,6 +106,9 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
     ring = parsed("ENCRYPTION_KEYS", "", _keys, "like id:base64 of 32 bytes, separated by commas")
     url = _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}")
     connections = parsed("DATABASE_POOL", str(CONNECTIONS), int, "a number of connections")
+    engine = parsed("JOBS_ENGINE", "embedded", _one_of(ENGINES), " or ".join(ENGINES))
+    if engine == "procrastinate" and not url.startswith("postgresql"):
+        unreadable.append("JOBS_ENGINE=procrastinate needs PostgreSQL")
     settings: dict[str, Any] = {
         "APP_ENV": app_env,
         "DEBUG": _is_true(env("FLASK_DEBUG", "")),
@@ -113,7 +116,7 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
         "ENCRYPTION_KEYS": ring or ({} if production else _derived_key(secret or "")),
         "SQLALCHEMY_DATABASE_URI": url,
         "REDIS_URL": env("REDIS_URL", ""),
-        "JOBS_ENGINE": parsed("JOBS_ENGINE", "embedded", _one_of(ENGINES), " or ".join(ENGINES)),
+        "JOBS_ENGINE": engine,
         "PUBLIC_URL": public_url,
         "TRUSTED_HOSTS": [host.strip() for host in env("TRUSTED_HOSTS", "").split(",") if host.strip()] or None,
         "DATA_DIR": data_dir,

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base, BigId, identity, words
@@ -127,7 +127,7 @@ class KeptForm(Base):
     id: Mapped[int] = identity()
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     path: Mapped[str] = mapped_column(String(2000))
-    sealed: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[str] = mapped_column("fields", JSON)
     kept_at: Mapped[datetime] = mapped_column(index=True)
 
     @property

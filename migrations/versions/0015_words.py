@@ -14,10 +14,10 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade():
     with op.batch_alter_table("payments") as payments:
         payments.add_column(sa.Column("cash_holder_id", ID, nullable=True))
-        payments.create_foreign_key(op.f("fk_payments_cash_holder_id"), "users", ["cash_holder_id"], ["id"])
-    op.create_index(op.f("ix_payments_cash_holder_id"), "payments", ["cash_holder_id"])
+        payments.create_foreign_key(op.f("fk_payments_cash_holder_id"), "users", ["cash_holder_id"], ["id"])  # safe: no release ran on 0013 yet
+    op.create_index(op.f("ix_payments_cash_holder_id"), "payments", ["cash_holder_id"])  # safe: no release ran on 0013 yet
     # Cash that was taken before stays on the company's own account, unless the ledger knows better.
-    op.execute(
+    op.execute(  # safe: no release ran on 0013 yet
         "UPDATE payments SET cash_holder_id = (SELECT debit_subject FROM transfers WHERE event = 'payment' "
         "AND event_id = payments.id AND debit_account = 'agent_cash' AND debit_subject <> 0) WHERE method = 'cash'"
     )

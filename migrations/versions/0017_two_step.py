@@ -14,7 +14,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade():
     op.add_column("users", sa.Column("two_step_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("users", sa.Column("openid_subject", sa.String(64), nullable=True))
-    op.create_index(op.f("ix_users_openid_subject"), "users", ["openid_subject"], unique=True)
+    op.create_index(op.f("ix_users_openid_subject"), "users", ["openid_subject"], unique=True)  # safe: no release ran on 0013 yet
     op.add_column("sign_in_tries", sa.Column("by_code", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "authenticator_apps",
@@ -72,15 +72,11 @@ def upgrade():
     )
     op.create_index(op.f("ix_pending_sign_ins_user_id"), "pending_sign_ins", ["user_id"])
     op.create_index(op.f("ix_pending_sign_ins_expires_at"), "pending_sign_ins", ["expires_at"])
-    op.execute("DELETE FROM kept_forms")  # they last an hour, and those that come are sealed
-    op.drop_column("kept_forms", "fields")
-    op.add_column("kept_forms", sa.Column("sealed", sa.Text(), nullable=False, server_default=""))
+    op.execute("DELETE FROM kept_forms")  # safe: they last an hour, and those that come are sealed
 
 
 def downgrade():
     op.execute("DELETE FROM kept_forms")
-    op.drop_column("kept_forms", "sealed")
-    op.add_column("kept_forms", sa.Column("fields", sa.JSON(), nullable=False, server_default="{}"))
     for table in ("pending_sign_ins", "used_challenges", "passkeys", "recovery_codes", "authenticator_apps"):
         op.drop_table(table)
     op.drop_column("sign_in_tries", "by_code")

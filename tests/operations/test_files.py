@@ -161,7 +161,7 @@ def test_the_procfile_and_the_units_run_commands_that_there_are(app: Flask) -> N
     called = {
         tuple(match.split())
         for place in places
-        for match in re.findall(r"flask --app wsgi ([a-z]+(?: [a-z]+)?)", place.read_text())
+        for match in re.findall(r"flask --app wsgi ([a-z]+(?: [a-z][a-z-]*)?)", place.read_text())
     }
     assert ("jobs", "worker") in called
     for name, *more in called:

@@ -209,14 +209,6 @@ def redis_url(settings: Settings) -> str:
     return "" if right else "REDIS_URL must begin with redis://, rediss:// or unix://"
 
 
-@CHECKS.failure(at_start=True)
-def jobs_engine(settings: Settings) -> str:
-    """Workers that share their work have a queue to share."""
-    if settings["JOBS_ENGINE"] == "procrastinate" and not _is_postgresql(settings):
-        return "JOBS_ENGINE=procrastinate needs PostgreSQL."
-    return ""
-
-
 # Mail
 
 
