@@ -54,7 +54,7 @@ def create_app(config: dict[str, Any]) -> Flask:
 
 
 def _add_features(app: Flask) -> None:
-    from . import admin, portal
+    from . import admin, payments, portal
     from .accounts import (
         sign_in,
         two_step_views,  # noqa: F401 (adds its pages to the blueprint)
@@ -70,15 +70,14 @@ def _add_features(app: Flask) -> None:
     from .feedback.views import bp as feedback
     from .operations import cli
     from .operations.views import bp as operations
-    from .payments import bank_views, mandate_views, payout_views  # noqa: F401 (they add their pages to the blueprint)
-    from .payments.views import bp as payments
+    from .payments import views as payment_views  # noqa: F401 (adds its pages to the blueprint)
     from .policies.views import bp as policies
     from .portal import views  # noqa: F401 (adds its pages to the blueprint)
     from .web.public import bp as public
 
     sign_in.install(app)
     for blueprint in (
-        accounts, admin.bp, agents, billing, books, claims, customers, documents, feedback, operations, payments,
+        accounts, admin.bp, agents, billing, books, claims, customers, documents, feedback, operations, payments.bp,
         policies, portal.bp, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)

@@ -47,7 +47,8 @@ def hands() -> Hands:
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("insurance.billing.queries.CHUNK", 2)
+    monkeypatch.setattr("insurance.billing.queries.items.CHUNK", 2)
+    monkeypatch.setattr("insurance.billing.queries.dunning.CHUNK", 2)
 
 
 def _book() -> None:

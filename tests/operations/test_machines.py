@@ -37,8 +37,8 @@ from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite")
 
 HALF_A_YEAR = timedelta(days=150)
-WORKER = (
-    "from insurance.billing import queries; queries.CHUNK = 2\n"  # so that a small book is worth sharing
+WORKER = (  # a small book is worth sharing too
+    "from insurance.billing.queries import dunning, items; dunning.CHUNK = items.CHUNK = 2\n"
     "from flask.cli import cli; cli.main(['--app', 'wsgi', 'jobs', 'worker'])"
 )
 

@@ -6,22 +6,21 @@ from flask import Response, current_app, flash, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.sign_in import fresh, fresh_download
-from ..billing import queries as billing
-from ..billing.domain import DISBURSEMENT_WORDS
-from ..core import settings
-from ..core.dates import parse_date
-from ..core.money import Money
-from ..web.arguments import find_id, get_id
-from ..web.guard import requires
-from ..web.pages import Choice, Col, ListPage
-from . import batches, money_out, statements
-from .bank import forms, queries
-from .bank.domain import BATCH_LIFECYCLE, BATCH_WORDS, LINE_WORDS
-from .bank.models import BankBatch, BankLine
-from .bank.statements import Mapping, csv_rows, is_xml
-from .domain import STATUS_WORDS
-from .views import bp
+from ...accounts.sign_in import fresh, fresh_download
+from ...billing import queries as billing
+from ...billing.domain import DISBURSEMENT_WORDS
+from ...core import settings
+from ...core.dates import parse_date
+from ...core.money import Money
+from ...web.arguments import find_id, get_id
+from ...web.guard import requires
+from ...web.pages import Choice, Col, ListPage
+from .. import batches, bp, money_out, statements
+from ..bank import forms, queries
+from ..bank.domain import BATCH_LIFECYCLE, BATCH_WORDS, LINE_WORDS
+from ..bank.models import BankBatch, BankLine
+from ..bank.statements import Mapping, csv_rows, is_xml
+from ..domain import STATUS_WORDS
 
 
 @bp.get("/payments/refunds/new")

@@ -4,17 +4,17 @@ from flask import Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..billing import queries as billing
-from ..billing.domain import DISBURSEMENT_WORDS, KIND_WORDS, DisbursementKind, masked
-from ..billing.models import Disbursement
-from ..claims import queries as claims
-from ..core import clock
-from ..core.dates import in_words
-from ..customers import queries as customers
-from ..documents import pdf, services
-from ..policies import queries as policies
-from ..web.guard import requires
-from .views import bp
+from ...billing import queries as billing
+from ...billing.domain import DISBURSEMENT_WORDS, KIND_WORDS, DisbursementKind, masked
+from ...billing.models import Disbursement
+from ...claims import queries as claims
+from ...core import clock
+from ...core.dates import in_words
+from ...customers import queries as customers
+from ...documents import pdf, services
+from ...policies import queries as policies
+from ...web.guard import requires
+from .. import bp
 
 
 @bp.get("/portal/payouts/<int:payout_id>")

@@ -4,16 +4,15 @@ from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.sign_in import fresh
-from ..billing import queries as billing
-from ..billing.domain import masked
-from ..web.guard import requires
-from . import forms
-from .bank import queries
-from .bank.forms import MandateForm
-from .domain import STATUS_WORDS
-from .services import direct_debit
-from .views import bp
+from ...accounts.sign_in import fresh
+from ...billing import queries as billing
+from ...billing.domain import masked
+from ...web.guard import requires
+from .. import bp, forms
+from ..bank import queries
+from ..bank.forms import MandateForm
+from ..domain import STATUS_WORDS
+from ..services import direct_debit
 
 
 @bp.get("/payments/mandates/<int:account_id>")
