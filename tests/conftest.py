@@ -177,10 +177,7 @@ class Postgres(Database):
             connection.exec_driver_sql(self.sweep)
             for table, rows in self.blank.items():
                 connection.execute(table.insert(), rows)
-                if table.autoincrement_column is not None:  # a test of migrations has begun to count anew
-                    sequence = f"pg_get_serial_sequence('{table.name}', '{table.autoincrement_column.name}')"
-                    last = max(row[table.autoincrement_column.name] for row in rows)
-                    connection.exec_driver_sql(f"SELECT setval({sequence}, {last})")
+                postgres.continue_after(connection, table, rows)
 
 
 @pytest.fixture

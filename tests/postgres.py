@@ -3,12 +3,13 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, Table, create_engine, make_url, text
 
 
 @cache
@@ -50,7 +51,18 @@ def database() -> Iterator[str]:
     server = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execution_options(writes=True).execute(text(f"CREATE DATABASE {name}"))
-    yield url.set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execution_options(writes=True).execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execution_options(writes=True).execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
+
+
+def continue_after(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Let new ids of a table come after those of rows that were put back: migrations begin to count anew."""
+    if table.autoincrement_column is not None:
+        column = table.autoincrement_column.name
+        sequence = f"pg_get_serial_sequence('{table.name}', '{column}')"
+        last = max(row[column] for row in rows)
+        connection.exec_driver_sql(f"SELECT setval({sequence}, GREATEST(nextval({sequence}), {last}))")

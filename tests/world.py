@@ -47,7 +47,7 @@ from insurance.payments.services import autopay, clearing, suspense
 from insurance.policies import services as policies
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
-from tests import factories, soft_key
+from tests import factories, postgres, soft_key
 from tests.conftest import TODAY
 
 START = TODAY - timedelta(days=100)
@@ -391,6 +391,7 @@ class PostgresSnapshot(Snapshot):
                 connection.execute(table.delete())
                 if self.rows[name]:
                     connection.execute(table.insert(), self.rows[name])
+                    postgres.continue_after(connection, table, self.rows[name])
 
     def close(self) -> None:
         self.rows.clear()

@@ -1,14 +1,8 @@
 """What a dry run shows: the money that the act would move."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from sqlalchemy import event
 from typing_extensions import TypedDict
 
-from ..core.db import db
-from ..ledger.models import Transfer
+from ..ledger import services as ledger
 from .records import AmountText, CurrencyText
 
 
@@ -22,31 +16,15 @@ class Movement(TypedDict):
     currency: CurrencyText
 
 
-@contextmanager
-def effects() -> Iterator[Callable[[], list[Movement]]]:
-    """Watch the ledger while an act is tried; what is yielded says what was posted."""
-    posted: list[Transfer] = []
-
-    def note(_session: Any, row: Any) -> None:
-        if isinstance(row, Transfer):
-            posted.append(row)
-
-    def said() -> list[Movement]:
-        db.session.flush()
-        return [
-            {
-                "event": row.event,
-                "debit": row.debit_account,
-                "credit": row.credit_account,
-                "amount": str(row.amount),
-                "currency": row.currency,
-            }
-            for row in posted
-        ]
-
-    session = db.session()
-    event.listen(session, "pending_to_persistent", note)
-    try:
-        yield said
-    finally:
-        event.remove(session, "pending_to_persistent", note)
+def movements() -> list[Movement]:
+    """What the transaction in hand has posted so far."""
+    return [
+        {
+            "event": transfer.event,
+            "debit": transfer.debit_account,
+            "credit": transfer.credit_account,
+            "amount": str(transfer.amount),
+            "currency": transfer.currency,
+        }
+        for transfer in ledger.posted()
+    ]

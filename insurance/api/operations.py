@@ -19,7 +19,7 @@ from . import bodies, idempotency
 from .answers import Answer
 from .bodies import Body
 from .collections import Collection, arguments, sparse
-from .effects import effects
+from .effects import movements
 from .problems import Invalid
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -106,8 +106,8 @@ class Operation:
         seen = _seen_version() if self.on and not self.creates else None
         key = _key() if self.method == "POST" and PUBLIC not in self.permissions else None
         if dry == "true":
-            with transaction(keep=False), effects() as posted:
-                return Answer.of(200, {**self._act(ids, given, seen), "effect": posted()}).response()
+            with transaction(keep=False):
+                return Answer.of(200, {**self._act(ids, given, seen), "effect": movements()}).response()
         if key is None:
             return self._act_and_answer(ids, given, seen).response()
         answer, again = idempotency.once(

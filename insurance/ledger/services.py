@@ -35,7 +35,7 @@ def written(event: Event, event_id: int, *, debit: Side, credit: Side, amount: M
             f"The books are closed through {in_words(closed_through)}, so nothing can be posted on {in_words(on)}. "
             "An administrator can reopen the last closed month."
         )
-    return Transfer(
+    transfer = Transfer(
         event=event,
         event_id=event_id,
         debit_account=debit[0],
@@ -47,6 +47,13 @@ def written(event: Event, event_id: int, *, debit: Side, credit: Side, amount: M
         posted_on=on,
         recorded_at=clock.now(),
     )
+    in_hand().setdefault("posted", []).append(transfer)
+    return transfer
+
+
+def posted() -> list[Transfer]:
+    """What the transaction in hand has posted so far."""
+    return in_hand().get("posted", [])
 
 
 def _closed_through() -> date | None:

@@ -178,4 +178,4 @@ def test_where_redis_does_not_answer_each_process_counts_on_its_own(app, monkeyp
     monkeypatch.setitem(app.config, "REDIS_URL", f"redis://127.0.0.1:{free_port()}")
     left = [int(Program().get("/openapi.json").headers["RateLimit-Remaining"]) for _ in range(2)]
     assert left[0] - left[1] == 1
-    app.extensions.pop("redis").close()
+    app.extensions.pop("redis")["connection"].close()

@@ -12,6 +12,7 @@ from flask import Flask
 from jinja2 import DictLoader
 from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, String, Table, insert, select
 
+from config import engine_options
 from insurance.core.db import Instant, db
 from insurance.core.errors import Refusal
 from insurance.core.money import Money
@@ -68,7 +69,12 @@ def database_url(request):
 def app(database_url):
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=database_url, BUSINESS_TIMEZONE=ZoneInfo("UTC"), BUSINESS_DATE=None
+        SECRET_KEY="test",
+        SQLALCHEMY_DATABASE_URI=database_url,
+        BUSINESS_TIMEZONE=ZoneInfo("UTC"),
+        BUSINESS_DATE=None,
+        SLOW_QUERY_MS=500,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(database_url, 5),
     )
     db.init_app(app)
     filters.register(app)
