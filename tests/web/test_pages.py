@@ -13,6 +13,7 @@ from jinja2 import DictLoader
 from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, String, Table, insert, select
 
 from config import engine_options
+from insurance.core import clock
 from insurance.core.db import Instant, db
 from insurance.core.errors import Refusal
 from insurance.core.money import Money
@@ -76,6 +77,7 @@ def app(database_url):
         SLOW_QUERY_MS=500,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(database_url, 5),
     )
+    app.extensions["settings"] = {}, clock.seconds()  # its database has no table of them
     db.init_app(app)
     filters.register(app)
     app.jinja_loader = DictLoader({"layouts/list.html": "{{ listing.caption }}"})
