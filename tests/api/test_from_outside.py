@@ -85,7 +85,6 @@ from made import AuthenticatedClient, Client, models
 from made.api.auth import sign_in
 from made.api.claims import approve_claim, file_claim, review_claim
 from made.api.customers import create_customer
-from made.api.documents import read_document_pdf
 from made.api.events import list_events
 from made.api.invoices import list_invoices
 from made.api.payments import pay, refund_payment
@@ -105,7 +104,7 @@ invoice = list_invoices.sync(client=client, policy_id=policy.id).items[0]
 cash = models.PaymentMethod.CASH
 payment = pay.sync(client=client, body=models.NewPayment(invoice.open_, cash, invoice_id=invoice.id))
 receipt = list_receipts.sync(client=client, payment_id=payment.id).items[0]
-pdf = read_document_pdf.sync_detailed(receipt.document_id, client=client).content
+pdf = client.get_httpx_client().get(f"/api/v1/documents/{receipt.document_id}/pdf").content
 claim = file_claim.sync(client=client, body=models.NewClaim(policy.id, today, 250.5, "A stone broke the windscreen."))
 taken = review_claim.sync(claim.id, client=client)
 decided = approve_claim.sync(claim.id, client=client, body=models.Approval("Covered."))
@@ -115,7 +114,7 @@ told = {event.action for event in list_events.sync(client=client, subject_id=cla
 refused = list_policies.sync(client=client, limit=101)
 print(quote.id == again.id, policy.status, payment.status, receipt.receipt_number == payment.receipt_number)
 print(pdf[:5], claim.status, taken.status, decided.status, decided.approved_amount)
-print(refunded.refunds[0].amount, refunded.refunds[0].status, told >= {"file", "approve"}, refused.errors[0].field)
+print(refunded.refunds[0].amount, refunded.refunds[0].status, told >= {"submit", "approve"}, refused.errors[0].field)
 """
 
 

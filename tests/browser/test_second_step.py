@@ -138,7 +138,7 @@ def test_every_page_of_the_second_step_can_be_used_by_everybody(
 ) -> None:
     monkeypatch.setitem(app.config, "OIDC_ISSUER", "https://id.example.com")
     monkeypatch.setitem(app.config, "OIDC_NAME", "Acme")
-    crawl = Crawl(app, named_site, page)
+    crawl = Crawl(app, named_site, page, "agent")
     look(crawl, "/login")
     give_password(page)
     page.wait_for_url("**/agent")

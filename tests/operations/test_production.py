@@ -54,6 +54,7 @@ class Production:
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "APP_ENV": "production",
+            "REQUIRE_TWO_STEP": "false",
             "SECRET_KEY": "4f9d0c1be27a6853f04e9b2c7d815a3e",
             "ENCRYPTION_KEYS": "2026:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
             "DATABASE_URL": database_url,
@@ -153,12 +154,12 @@ class Production:
             self.processes.pop(name).wait(60)
 
 
-@pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+@pytest.fixture
+def production(tmp_path: Path) -> Iterator[Production]:
     mail = Controller(MailServer(), hostname="127.0.0.1", port=free_port())
     mail.start()
     with postgres.database() as url:
-        site = Production(tmp_path_factory.mktemp("production"), url, mail.port)
+        site = Production(tmp_path, url, mail.port)
         try:
             site.start()
             yield site
@@ -167,7 +168,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
             mail.stop()
 
 
-def test_the_first_admin_comes_in_by_the_proxy(production: Production) -> None:
+def _the_first_admin_comes_in_by_the_proxy(production: Production) -> None:
     made = production.flask("users", "create", "--role", "admin", "--email", "head@harbor.co", "--name", "Head")
     assert made.returncode == 0, made.stderr
     link = made.stdout.strip()
@@ -196,7 +197,7 @@ def test_the_first_admin_comes_in_by_the_proxy(production: Production) -> None:
     assert addresses == {"127.0.0.1"}  # not what the client said of itself
 
 
-def test_figures_of_all_processes_add_up_and_a_dead_one_is_not_forgotten(production: Production) -> None:
+def _figures_of_all_processes_add_up_and_a_dead_one_is_not_forgotten(production: Production) -> None:
     login = "http_requests_total", "accounts.login", "GET", "200"
     before = production.figures().get(login, 0)
     with production.browser() as browser, ThreadPoolExecutor(8) as people:
@@ -213,7 +214,7 @@ def test_figures_of_all_processes_add_up_and_a_dead_one_is_not_forgotten(product
     assert production.figures()["workers",] == 2
 
 
-def test_a_rolling_restart_fails_nobody(production: Production) -> None:
+def _a_rolling_restart_fails_nobody(production: Production) -> None:
     over: list[bool] = []
 
     def visit(_number: int) -> set[int]:
@@ -236,7 +237,7 @@ def test_a_rolling_restart_fails_nobody(production: Production) -> None:
         assert [visit.result() for visit in visits] == [{200}] * 4
 
 
-def test_prometheus_scrapes_and_every_panel_and_alert_has_an_answer(production: Production) -> None:
+def _prometheus_scrapes_and_every_panel_and_alert_has_an_answer(production: Production) -> None:
     url = f"http://127.0.0.1:{production.prometheus}/api/v1/query"
 
     def ask(expression: str) -> list:
@@ -252,14 +253,14 @@ def test_prometheus_scrapes_and_every_panel_and_alert_has_an_answer(production: 
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
 
 
-def test_requests_to_the_api_are_counted_for_all_processes_together(production: Production) -> None:
+def _requests_to_the_api_are_counted_for_all_processes_together(production: Production) -> None:
     addresses = [f"http://127.0.0.1:{port}/api/v1/openapi.json" for port in [*production.web, *production.web]]
     answers = [httpx.get(address, headers={"Host": "localhost"}) for address in addresses]
     left = [int(answer.headers["RateLimit-Remaining"]) for answer in answers]
     assert left == list(range(left[0], left[0] - 4, -1))
 
 
-def test_the_check_finds_fault_with_nothing_but_what_this_place_lacks(production: Production) -> None:
+def _the_check_finds_fault_with_nothing_but_what_this_place_lacks(production: Production) -> None:
     for arguments in (["backup", "create"], ["audit", "verify"]):
         ran = production.flask(*arguments)
         assert ran.returncode == 0, (arguments, ran.stdout, ran.stderr)
@@ -269,7 +270,7 @@ def test_the_check_finds_fault_with_nothing_but_what_this_place_lacks(production
     assert wrong <= lacks, [checked[name] for name in wrong - lacks]
 
 
-def test_everything_that_was_logged_is_json_without_secrets(production: Production) -> None:
+def _everything_that_was_logged_is_json_without_secrets(production: Production) -> None:
     production.stop("worker0")
     for name in ("web0", "web1", "worker0", "worker1"):
         lines = production.said(name).read_text().splitlines()
@@ -281,3 +282,16 @@ def test_everything_that_was_logged_is_json_without_secrets(production: Producti
     assert "/invitation/<token>" in every
     errors = production.folder / "data" / "log" / "error.log"
     assert not errors.exists() or '"level": "error"' in errors.read_text()
+
+
+def test_an_installation_made_of_these_files_serves(production: Production) -> None:
+    for experiment in (
+        _the_first_admin_comes_in_by_the_proxy,
+        _figures_of_all_processes_add_up_and_a_dead_one_is_not_forgotten,
+        _a_rolling_restart_fails_nobody,
+        _prometheus_scrapes_and_every_panel_and_alert_has_an_answer,
+        _requests_to_the_api_are_counted_for_all_processes_together,
+        _the_check_finds_fault_with_nothing_but_what_this_place_lacks,
+        _everything_that_was_logged_is_json_without_secrets,
+    ):
+        experiment(production)
