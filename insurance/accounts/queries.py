@@ -2,8 +2,9 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from ..core import clock
 from ..core.db import db, fetch
@@ -48,7 +49,7 @@ _OF_BROWSER = _LIVE.where(SignInSession.token_hash == bindparam("token_hash"), ~
 _OF_PROGRAM = _LIVE.where(SignInSession.id == bindparam("session_id"), SignInSession.by_api)
 
 
-def find_session(token: str) -> Row | None:
+def find_session(token: str) -> Any | None:
     """The live session of a token with its active user's columns, if there is one."""
     now = clock.now()
     for row in fetch(_OF_BROWSER, token_hash=hash_token(token), now=now):
@@ -56,7 +57,7 @@ def find_session(token: str) -> Row | None:
     return None
 
 
-def find_api_session(id: int) -> Row | None:
+def find_api_session(id: int) -> Any | None:
     """A program's session if it is live, with its active user's columns."""
     return next(iter(fetch(_OF_PROGRAM, session_id=id, now=clock.now())), None)
 

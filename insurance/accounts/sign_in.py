@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin, LoginManager, UserMixin, current_user
-from sqlalchemy import Row
 from werkzeug.datastructures import MultiDict
 
 from ..core import clock
@@ -18,7 +17,7 @@ from ..core.permissions import Actor
 from ..web import guard
 from ..web.arguments import inside
 from . import queries, services, tokens, two_step
-from .models import User, actor_of
+from .models import actor_of
 
 TOUCH_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=10)
@@ -131,14 +130,14 @@ def _load_browser() -> SignedIn | None:
     return _touched(found)
 
 
-def _touched(found: Row) -> SignedIn:
+def _touched(found: Any) -> SignedIn:
     g.must_set_up = _must_set_up(found)
     if clock.now() - found.seen_at > TOUCH_EVERY:
         services.touch(found.session_id)
     return SignedIn(**vars(actor_of(found)))
 
 
-def _must_set_up(user: User | Row) -> bool:
+def _must_set_up(user: Any) -> bool:
     return user.two_step_since is None and two_step.is_required(user.role)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import jwt
 from flask import current_app
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from ..core import audit, clock
 from ..core.db import add, db, lock, transactional
@@ -105,7 +105,7 @@ def revoke(token: str) -> None:
         db.session.execute(ended.values(ended_at=clock.now()))
 
 
-def find(token: str) -> Row | None:
+def find(token: str) -> Any | None:
     """The live session of an access token, with its user's columns."""
     try:
         return queries.find_api_session(_read(token, ACCESS)["sid"])

@@ -91,9 +91,10 @@ def days(name: str, column: Any, *, end: bool = False) -> dict[str, Filter]:
 class Collection(Generic[R]):
     """Records of one kind, as far as the actor may see them.
 
-    `rows` selects columns for an actor, restricted to what they may see; `shown` makes records of a page's rows, with
-    as few statements as it needs for all of them. `rows` goes by the actor and the day alone. `sorts` names columns that are never NULL and have an index. `by` is
-    the name and the column by which the path names one, if not by its id.
+    `rows` selects columns for an actor, restricted to what they may see; it goes by the actor and the day alone, for
+    its statements are kept. `shown` makes records of a page's rows, with as few statements as it needs for all of
+    them. `sorts` names columns that are never NULL and have an index. `by` is the name and the column by which the
+    path names one, if not by its id.
     """
 
     name: str

@@ -51,9 +51,9 @@ def decimal_text(minor: int, currency: str) -> str:
     if minor < 0:
         return f"-{decimal_text(-minor, currency)}"
     digits = DIGITS.get(currency, 2)
-    if digits == 2:
-        return "%d.%02d" % divmod(minor, 100)
     whole, part = divmod(minor, 10**digits)
+    if digits == 2:  # almost always, and to say so is faster
+        return f"{whole}.{part:02}"
     return f"{whole}.{part:0{digits}}" if digits else str(whole)
 
 
