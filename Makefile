@@ -5,7 +5,7 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz faults bench bench-money upgrade-test docs screenshots lock clean
+.PHONY: help run test check lint types demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -51,6 +51,9 @@ fuzz: .venv/.development ## try the API with all that schemathesis knows (N=50 e
 
 bench: .venv/.runtime ## time every page on 1,000 and on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/pages.py --policies $(or $(N),100000)
+
+bench-api: .venv/.runtime ## what the API's list of 50 policies costs above its queries (N=1000); BENCH_POSTGRES_URL for PostgreSQL
+	@$(PY) -m bench.api --policies $(or $(N),1000)
 
 bench-money: .venv/.development ## time payments and a night's billing on N policies (N=100000); BENCH_POSTGRES_URL for PostgreSQL
 	@$(PY) bench/money.py --policies $(or $(N),100000)

@@ -97,7 +97,14 @@ def main() -> int:
 
 
 def run(policies: int) -> dict[str, Any]:
-    """Load a book in a process of its own, and time its pages in this one."""
+    """Load a book and time its pages."""
+    with loaded(policies) as (app, seconds):
+        return {"load": seconds, **timed(app)}
+
+
+@contextmanager
+def loaded(policies: int) -> Iterator[tuple[Any, float]]:
+    """The application on a book of its own, and the seconds that loading it took, in a process of its own."""
     with place() as (folder, url):
         settings = {"DATA_DIR": str(folder), "DATABASE_URL": url, "DEMO_PASSWORD": PASSWORD, "FLASK_SKIP_DOTENV": "1"}
         os.environ |= settings
@@ -105,8 +112,13 @@ def run(policies: int) -> dict[str, Any]:
         subprocess.run([*flask, "db", "upgrade"], cwd=ROOT, check=True, capture_output=True)
         began = time.perf_counter()
         subprocess.run([*flask, "demo", "load", "--policies", str(policies)], cwd=ROOT, check=True)
-        loaded = time.perf_counter() - began
-        return {"load": loaded, **timed()}
+        seconds = time.perf_counter() - began
+        import config
+        from insurance import create_app
+
+        app = create_app(config.read(env_file=None) | {"WTF_CSRF_ENABLED": False})
+        app.logger.disabled = True
+        yield app, seconds
 
 
 @contextmanager
@@ -125,42 +137,36 @@ def place() -> Iterator[tuple[Path, str]]:
             subprocess.run(["psql", "-qc", f"DROP DATABASE {name} WITH (FORCE)", server], check=True)
 
 
-def timed() -> dict[str, Any]:
+def sign_in(app: Any, role: str) -> dict[str, str]:
+    """The headers by which a browser and a program of a role are known."""
+    from insurance.accounts import queries, services, tokens
+
+    with app.app_context():
+        user = queries.find_user(f"{role}@example.com")
+        assert user
+        token = services.open_session(user_id=user.id, address="127.0.0.1", browser="bench")
+        access = tokens.open_session(user.id, address="127.0.0.1", program="bench").access
+    return {"Cookie": f"{app.config['SIGN_IN_COOKIE_NAME']}={token}", "Authorization": f"Bearer {access}"}
+
+
+def signed_in(app: Any, role: str) -> Any:
+    """A client that sends them."""
+    client = app.test_client(use_cookies=False)
+    client.environ_base |= {f"HTTP_{name.upper()}": value for name, value in sign_in(app, role).items()}
+    return client
+
+
+def timed(app: Any) -> dict[str, Any]:
     """The median of each page in milliseconds, and its statements."""
-    import config
-    from insurance import create_app
-    from insurance.accounts import queries as accounts
-    from insurance.accounts import services as account_services
-    from insurance.accounts import tokens as api_tokens
     from insurance.core.db import db
 
-    app = create_app(config.read(env_file=None) | {"WTF_CSRF_ENABLED": False})
-    app.logger.disabled = True
     pages: dict[str, tuple[float, int]] = {}
     with app.app_context():
         engine = db.engine
         dialect = engine.dialect.name
-        tokens = {
-            role: account_services.open_session(
-                user_id=accounts.find_user(f"{role}@example.com").id,  # type: ignore[union-attr]
-                address="127.0.0.1",
-                browser="bench",
-            )
-            for role in PAGES
-        }
-        programs = {
-            role: api_tokens.open_session(
-                accounts.find_user(f"{role}@example.com").id,  # type: ignore[union-attr]
-                address="127.0.0.1",
-                program="bench",
-            ).access
-            for role in PAGES
-        }
         found = examples()
     for role, asked in PAGES.items():
-        client = app.test_client()
-        client.set_cookie(app.config["SIGN_IN_COOKIE_NAME"], tokens[role])
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {programs[role]}"
+        client = signed_in(app, role)
         found["deep"] = deep_page(client) if role == "admin" else ""
         for name, path in asked:
             address = path.format(**found)
@@ -170,8 +176,7 @@ def timed() -> dict[str, Any]:
                 assert answer.status_code in (200, 302), (address, answer.status_code)
 
             pages[name] = median(get, engine)
-    client = app.test_client()
-    client.set_cookie(app.config["SIGN_IN_COOKIE_NAME"], tokens["agent"])
+    client = signed_in(app, "agent")
 
     def pay() -> None:
         page = client.get(f"/payments/new?account={found['account']}").text

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -42,14 +43,19 @@ class User(Base):
 
     def actor(self) -> Actor:
         """The user as the one on whose behalf something is done."""
-        return Actor(
-            id=self.id,
-            role=self.role,
-            name=self.name,
-            email=self.email,
-            wide_sight=self.wide_sight or self.role is Role.ADMIN,
-            authority_minor=self.authority_minor,
-        )
+        return actor_of(self)
+
+
+def actor_of(user: Any) -> Actor:
+    """The actor that a user is, or a row with a user's columns."""
+    return Actor(
+        id=user.id,
+        role=user.role,
+        name=user.name,
+        email=user.email,
+        wide_sight=user.wide_sight or user.role is Role.ADMIN,
+        authority_minor=user.authority_minor,
+    )
 
 
 class SignInSession(Base):

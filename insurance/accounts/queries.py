@@ -2,11 +2,12 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from ..core import clock
-from ..core.db import db
+from ..core.db import db, fetch
 from ..core.errors import NotFound
 from ..core.permissions import Actor, Role
 from .models import (
@@ -35,39 +36,30 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def find_session(token: str) -> tuple[SignInSession, User] | None:
-    """The live session of a token and its active user, if there is one."""
+_LIVE = (
+    select(
+        SignInSession.id.label("session_id"), SignInSession.created_at, SignInSession.seen_at,
+        User.id, User.role, User.name, User.email, User.wide_sight, User.authority_minor, User.theme,
+        User.two_step_since,
+    )
+    .join(User, User.id == SignInSession.user_id)
+    .where(SignInSession.ended_at.is_(None), SignInSession.ends_at > bindparam("now"), User.active)
+)  # fmt: skip
+_OF_BROWSER = _LIVE.where(SignInSession.token_hash == bindparam("token_hash"), ~SignInSession.by_api)
+_OF_PROGRAM = _LIVE.where(SignInSession.id == bindparam("session_id"), SignInSession.by_api)
+
+
+def find_session(token: str) -> Any | None:
+    """The live session of a token with its active user's columns, if there is one."""
     now = clock.now()
-    row = db.session.execute(
-        select(SignInSession, User)
-        .join(User, User.id == SignInSession.user_id)
-        .where(
-            SignInSession.token_hash == hash_token(token),
-            ~SignInSession.by_api,
-            SignInSession.ended_at.is_(None),
-            SignInSession.ends_at > now,
-            User.active,
-        )
-    ).first()
-    if row is None or row[0].seen_at + IDLE[row[1].role] < now:
-        return None
-    return row[0], row[1]
+    for row in fetch(_OF_BROWSER, token_hash=hash_token(token), now=now):
+        return row if row.seen_at + IDLE[row.role] >= now else None
+    return None
 
 
-def find_api_session(id: int) -> tuple[SignInSession, User] | None:
-    """A program's session if it is live, and its active user."""
-    row = db.session.execute(
-        select(SignInSession, User)
-        .join(User, User.id == SignInSession.user_id)
-        .where(
-            SignInSession.id == id,
-            SignInSession.by_api,
-            SignInSession.ended_at.is_(None),
-            SignInSession.ends_at > clock.now(),
-            User.active,
-        )
-    ).first()
-    return (row[0], row[1]) if row else None
+def find_api_session(id: int) -> Any | None:
+    """A program's session if it is live, with its active user's columns."""
+    return next(iter(fetch(_OF_PROGRAM, session_id=id, now=clock.now())), None)
 
 
 def keys_of(user_id: int) -> list[ApiKey]:

@@ -17,7 +17,7 @@ from ..core.permissions import Actor
 from ..web import guard
 from ..web.arguments import inside
 from . import queries, services, tokens, two_step
-from .models import SignInSession, User
+from .models import actor_of
 
 TOUCH_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=10)
@@ -118,7 +118,7 @@ def _load_program() -> SignedIn | None:
             tokens.touch_key(key.id)
         return SignedIn(**vars(actor))
     found = tokens.find(secret)
-    return _touched(*found) if found else None
+    return _touched(found) if found else None
 
 
 def _load_browser() -> SignedIn | None:
@@ -126,19 +126,18 @@ def _load_browser() -> SignedIn | None:
     found = queries.find_session(token) if token else None
     if found is None:
         return None
-    g.theme, g.signed_in_at = found[1].theme, found[0].created_at
-    return _touched(*found)
+    g.theme, g.signed_in_at = found.theme, found.created_at
+    return _touched(found)
 
 
-def _touched(session: SignInSession, user: User) -> SignedIn:
-    actor = user.actor()
-    g.must_set_up = _must_set_up(user)
-    if clock.now() - session.seen_at > TOUCH_EVERY:
-        services.touch(session.id)
-    return SignedIn(**vars(actor))
+def _touched(found: Any) -> SignedIn:
+    g.must_set_up = _must_set_up(found)
+    if clock.now() - found.seen_at > TOUCH_EVERY:
+        services.touch(found.session_id)
+    return SignedIn(**vars(actor_of(found)))
 
 
-def _must_set_up(user: User) -> bool:
+def _must_set_up(user: Any) -> bool:
     return user.two_step_since is None and two_step.is_required(user.role)
 
 

@@ -9,8 +9,10 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -78,12 +80,12 @@ def refresh(token: str) -> Tokens:
 def _rotate(session_id: int, name: str) -> Tokens | None:
     """The next tokens of a session; none if it is over, or ends because its token was used before."""
     session = lock(SignInSession, session_id)
-    found = queries.find_api_session(session_id)
-    if found is None:
+    if queries.find_api_session(session_id) is None:
         return None
     if session.token_hash != _hash(name):
         session.ended_at = clock.now()
-        audit.record("refresh_reused", found[1], label=found[1].email, actor=found[1].actor())
+        user = queries.get_user(session.user_id)
+        audit.record("refresh_reused", user, label=user.email, actor=user.actor())
         return None
     new = secrets.token_urlsafe(32)
     session.token_hash, session.seen_at = _hash(new), clock.now()
@@ -103,8 +105,8 @@ def revoke(token: str) -> None:
         db.session.execute(ended.values(ended_at=clock.now()))
 
 
-def find(token: str) -> tuple[SignInSession, User] | None:
-    """The live session and the user of an access token."""
+def find(token: str) -> Any | None:
+    """The live session of an access token, with its user's columns."""
     try:
         return queries.find_api_session(_read(token, ACCESS)["sid"])
     except NotSignedIn:
@@ -131,22 +133,28 @@ def _sign(session: SignInSession, kind: str, name: str) -> str:
     return jwt.encode(claims, _secret(), ALGORITHM)
 
 
-def _read(token: str, kind: str) -> dict[str, Any]:
+def _read(token: str, kind: str) -> Mapping[str, Any]:
     try:
-        claims = jwt.decode(
-            token,
-            _secret(),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=current_app.config["PUBLIC_URL"],
-            # Instants are compared below: the business clock may be set to another day.
-            options={"require": CLAIMS, "verify_exp": False, "verify_iat": False},
-        )
+        claims = _verified(token, _secret(), current_app.config["PUBLIC_URL"])
     except jwt.InvalidTokenError:
         raise NotSignedIn(OVER) from None
     if claims["type"] != kind or claims["exp"] <= clock.now().timestamp():
         raise NotSignedIn(OVER)
     return claims
+
+
+@lru_cache(maxsize=1000)
+def _verified(token: str, secret: bytes, issuer: str) -> Mapping[str, Any]:
+    """What a token claims, if we have signed it: that never changes, so it is kept. Whether it still holds may."""
+    return jwt.decode(
+        token,
+        secret,
+        algorithms=[ALGORITHM],
+        audience=AUDIENCE,
+        issuer=issuer,
+        # Instants are compared by the reader: the business clock may be set to another day.
+        options={"require": CLAIMS, "verify_exp": False, "verify_iat": False},
+    )
 
 
 def _secret() -> bytes:

@@ -141,7 +141,7 @@ def _enter(token: str, then: str | None) -> ResponseReturnValue:
     kept = {name: session[name] for name in (KEPT, BY_PROVIDER) if name in session}
     session.clear()  # a new request token for whoever is signed in now
     session.update(kept)
-    home = HOMES[found[1].role] if found else "/"
+    home = HOMES[found.role] if found else "/"
     return carry(redirect(inside(then) or home, 303), token)  # type: ignore[arg-type]
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from flask import Response
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Answer:
     def of(cls, status: int, content: Any, location: str = "") -> "Answer":
         """The answer with a record, or with anything else that JSON can say."""
         version = content.get("version") if isinstance(content, dict) else None
-        return cls(status, b"" if content is None else to_json(content), location, version)
+        return cls(status, b"" if content is None else orjson.dumps(content, to_jsonable_python), location, version)
 
     def response(self) -> Response:
         """The answer as it is sent."""

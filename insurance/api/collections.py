@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from flask import current_app, request
 from flask_login import current_user
 from sqlalchemy import ColumnElement, Row, Select, literal, tuple_
 
+from ..core import clock
 from ..core.dates import day_after, parse_date
-from ..core.db import db
+from ..core.db import fetch
 from ..core.errors import NotFound, Refusal, RuleBroken
 from ..core.money import Money
 from ..web.arguments import LARGEST
@@ -85,13 +87,14 @@ def days(name: str, column: Any, *, end: bool = False) -> dict[str, Filter]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Collection(Generic[R]):
     """Records of one kind, as far as the actor may see them.
 
-    `rows` selects columns for an actor, restricted to what they may see; `shown` makes records of a page's rows, with
-    as few statements as it needs for all of them. `sorts` names columns that are never NULL and have an index. `by` is
-    the name and the column by which the path names one, if not by its id.
+    `rows` selects columns for an actor, restricted to what they may see; it goes by the actor and the day alone, for
+    its statements are kept. `shown` makes records of a page's rows, with as few statements as it needs for all of
+    them. `sorts` names columns that are never NULL and have an index. `by` is the name and the column by which the
+    path names one, if not by its id.
     """
 
     name: str
@@ -130,26 +133,23 @@ class Collection(Generic[R]):
     def get(self, id: int | str) -> R:
         """One record in sight."""
         key = self.by[1] if self.by else self.key
-        row = db.session.execute(self.rows(current_user).where(key == id)).first()
-        if row is None:
+        rows = fetch(_rows(self, _actor(), clock.today()).where(key == id))
+        if not rows:
             raise NotFound(f"We cannot find that {self.one}.")
-        return self.shown([row])[0]
+        return self.shown(rows[:1])[0]
 
     def page(self) -> dict[str, Any]:
         """The records that the address asks for, and the cursor to go on with."""
         asked = arguments({*IN_ORDER, *self.filters})
         limit, order = _limit(asked), self._order(asked)
-        statement = self.rows(current_user)
+        column, upwards = self.sorts.get(order.lstrip("-"), self.key), not order.startswith("-")
+        statement = _page(self, _actor(), clock.today(), order, limit)
         for name, by in self.filters.items():
             if name in asked:
                 statement = statement.where(by.condition(_read(name, by.read, asked[name])))
-        column, upwards = self.sorts.get(order.lstrip("-"), self.key), not order.startswith("-")
         if "after" in asked:
             statement = statement.where(self._beyond(asked["after"], column, upwards))
-        order_by = [column] if column is self.key else [column, self.key]
-        statement = statement.add_columns(column.label("cursor_value"), self.key.label("cursor_key"))
-        statement = statement.order_by(*(part.asc() if upwards else part.desc() for part in order_by)).limit(limit + 1)
-        rows = db.session.execute(statement).all()
+        rows = fetch(statement)
         more, rows = len(rows) > limit, rows[:limit]
         return {
             "items": sparse(self.shown(rows), self.record, asked),
@@ -175,6 +175,27 @@ class Collection(Generic[R]):
         except (ValueError, Refusal):
             raise RuleBroken("Send what the page before gave as “next”.", "after") from None
         return here > place if upwards else here < place
+
+
+def _actor() -> Any:
+    return current_user._get_current_object()
+
+
+# To make a statement costs more than to ask it, so that those of the last actors are kept.
+
+
+@lru_cache(maxsize=200)
+def _rows(collection: Collection[Any], actor: Any, day: date) -> Select[Any]:  # noqa: ARG001 (what is kept is of a day)
+    return collection.rows(actor)
+
+
+@lru_cache(maxsize=200)
+def _page(collection: Collection[Any], actor: Any, day: date, order: str, limit: int) -> Select[Any]:
+    column, upwards = collection.sorts.get(order.lstrip("-"), collection.key), not order.startswith("-")
+    order_by = [column] if column is collection.key else [column, collection.key]
+    statement = _rows(collection, actor, day)
+    statement = statement.add_columns(column.label("cursor_value"), collection.key.label("cursor_key"))
+    return statement.order_by(*(part.asc() if upwards else part.desc() for part in order_by)).limit(limit + 1)
 
 
 def sparse(records: Sequence[Any], record: type, asked: Mapping[str, str]) -> list[Any]:

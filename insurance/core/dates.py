@@ -20,6 +20,9 @@ class Basis(StrEnum):
     MONTHS = "months"
 
 
+DAY = timedelta(days=1)
+
+
 def parse_date(text: str, *, field: str | None = None) -> date:
     """Read YYYY-MM-DD and nothing else."""
     try:
@@ -42,7 +45,7 @@ def days_between(start: date, end: date) -> int:
 
 def last_day(end: date) -> date:
     """The last day in a period, given the first one after it."""
-    return end - timedelta(days=1)
+    return end - DAY
 
 
 def day_after(day: date) -> date:

@@ -1,16 +1,30 @@
 """The database: the models' base, the session, and the one way to write."""
 
 import sqlite3
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from flask import has_request_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Connection, Dialect, Enum, Integer, MetaData, event, func, select, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    Dialect,
+    Enum,
+    Executable,
+    Integer,
+    MetaData,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
@@ -207,6 +221,23 @@ def read_one_moment() -> None:
     session.rollback()
     postgres = db.engine.dialect.name == "postgresql"  # a transaction of SQLite always reads so
     session.connection(execution_options={"isolation_level": "REPEATABLE READ"} if postgres else {})
+
+
+def fetch(statement: Executable, **given: Any) -> list[Any]:
+    """The rows of a SELECT of columns, as named tuples, with what its parameters are given.
+
+    Long lists are made of this: the session's care for objects and rows that look their names up cost more than the
+    query.
+    """
+    session = db.session()
+    session.flush()  # what the transaction in hand has changed is read as changed
+    result = session.connection().execute(statement, given)
+    return list(map(_named(tuple(result.keys()))._make, result))
+
+
+@cache
+def _named(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Fetched", columns)
 
 
 M = TypeVar("M")

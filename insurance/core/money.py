@@ -48,9 +48,13 @@ def decimal_text(minor: int, currency: str) -> str:
 
     Lists have hundreds of amounts, and a Decimal for each would cost more than the query.
     """
+    if minor < 0:
+        return f"-{decimal_text(-minor, currency)}"
     digits = DIGITS.get(currency, 2)
-    whole, part = divmod(abs(minor), 10**digits)
-    return f"{'-' * (minor < 0)}{whole}" + (f".{part:0{digits}}" if digits else "")
+    whole, part = divmod(minor, 10**digits)
+    if digits == 2:  # almost always, and to say so is faster
+        return f"{whole}.{part:02}"
+    return f"{whole}.{part:0{digits}}" if digits else str(whole)
 
 
 @total_ordering

@@ -1,6 +1,7 @@
 """What is asked of the database: how often, how long, and which statements were slow."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, g, has_app_context
@@ -10,17 +11,26 @@ from sqlalchemy.engine import Engine
 from . import metrics
 
 
+@dataclass
+class Asked:
+    """What a request has asked of the database."""
+
+    statements: int = 0
+    seconds: float = 0.0
+
+
 def begin() -> None:
     """Count anew."""
-    g.statements, g.database_seconds = 0, 0.0
+    g.asked = Asked()
 
 
 def end(endpoint: str) -> None:
     """Put down what was asked since, under the name of who asked."""
-    if g.get("statements"):
+    asked = g.get("asked")
+    if asked and asked.statements:
         counted = metrics.of_app()
-        counted.statements.labels(endpoint).inc(g.statements)
-        counted.database_seconds.labels(endpoint).inc(g.database_seconds)
+        counted.statements.labels(endpoint).inc(asked.statements)
+        counted.database_seconds.labels(endpoint).inc(asked.seconds)
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -34,9 +44,10 @@ def _after(_connection: Any, _cursor: Any, statement: str, _parameters: Any, con
     if context is None or not has_app_context():
         return
     took = time.perf_counter() - context.began
-    if "statements" in g:
-        g.statements += context.compiled is not None  # neither BEGIN nor PRAGMA is a question
-        g.database_seconds += took
+    asked = g.get("asked")
+    if asked:
+        asked.statements += context.compiled is not None  # neither BEGIN nor PRAGMA is a question
+        asked.seconds += took
     if took * 1000 >= current_app.config["SLOW_QUERY_MS"]:
         # As it was prepared: what it was given stays out of the log.
         fields = {"ms": round(took * 1000), "statement": statement}

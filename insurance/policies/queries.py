@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, case, cast, func, select, union_all
+from sqlalchemy import Row, Select, String, bindparam, case, cast, func, select, union_all
 
 from ..core import clock
-from ..core.db import db
+from ..core.db import db, fetch
 from ..core.errors import NotFound
 from ..core.money import Money
 from ..core.permissions import Actor
@@ -107,17 +107,20 @@ def notice_days(account_ids: Sequence[int], day: date) -> dict[int, int]:
     return {account_id: definition["notice_days"] for account_id, definition in rows if account_id is not None}
 
 
+_TERM = PolicyTransaction.policy_id, PolicyTransaction.term_start, PolicyTransaction.term_end
+_TERMS = (
+    select(*_TERM, PolicyTransaction.currency, func.sum(PolicyTransaction.premium_minor).label("premium_minor"))
+    .where(PolicyTransaction.policy_id.in_(bindparam("policy_ids", expanding=True)))
+    .group_by(*_TERM, PolicyTransaction.currency)
+    .order_by(*_TERM)
+)
+
+
 def terms(policy_ids: Sequence[int]) -> Sequence[Row]:
     """The terms of some policies that are in sight already, in order, with what their transactions come to."""
     if not policy_ids:
         return []
-    term = PolicyTransaction.policy_id, PolicyTransaction.term_start, PolicyTransaction.term_end
-    return db.session.execute(
-        select(*term, PolicyTransaction.currency, func.sum(PolicyTransaction.premium_minor).label("premium_minor"))
-        .where(PolicyTransaction.policy_id.in_(policy_ids))
-        .group_by(*term, PolicyTransaction.currency)
-        .order_by(*term)
-    ).all()
+    return fetch(_TERMS, policy_ids=policy_ids)
 
 
 def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:

@@ -1,5 +1,6 @@
 """The guard: every endpoint says who may use it, or the application does not start; nobody else gets in."""
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,6 +19,7 @@ PUBLIC = "public"
 API = "/api/"
 """Where programs ask: there nobody is known by a cookie, and nobody is sent to a page to sign in."""
 STATIC = {"static", "bootstrap.static"}
+UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -111,7 +113,7 @@ def _request_id() -> str:
 
 def unreadable(text: str) -> bool:
     """Whether an address has characters that no database keeps."""
-    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    return bool(UNREADABLE.search(text))
 
 
 def _protect(response: Response) -> Response:

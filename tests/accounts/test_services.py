@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from insurance.accounts import passwords, queries, services
-from insurance.accounts.models import Link, LinkPurpose, SignInSession, SignInTry, Theme, User
+from insurance.accounts.models import Link, LinkPurpose, SignInSession, SignInTry, Theme, User, actor_of
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db, transaction
@@ -683,7 +683,7 @@ def test_what_an_admin_changes_holds_at_once_and_loss_of_role_or_access_ends_the
     assert (found is None) is ends
     if found:
         for key, value in facts.items():
-            assert getattr(found[1].actor(), key) == value
+            assert getattr(actor_of(found), key) == value
     edit(agent, admin, active=True, role=Role.AGENT)
     assert (queries.find_session(token) is None) is ends
 
@@ -695,7 +695,7 @@ def test_no_admin_takes_their_own_role_or_access_away(admin, facts) -> None:
         edit(admin, admin, **facts)
     found = queries.find_session(token)
     assert found
-    assert found[1].role is Role.ADMIN
+    assert found.role is Role.ADMIN
     assert edit(admin, admin, name="New Name", wide_sight=True, authority_minor=1_00).name == "New Name"
 
 

@@ -327,7 +327,7 @@ def test_a_passkey_alone_signs_in_if_it_has_asked_for_its_owner(agent) -> None:
     token = passkeys.sign_in(credential=key.sign(passkeys.sign_in_options()), **HERE)
     found = queries.find_session(token)
     assert found
-    assert found[1].id == agent.id
+    assert found.id == agent.id
     assert queries.second_steps_of(agent.id)[1][0].used_at
     careless = registered(agent, "Old key", verifies=False)
     with pytest.raises(RuleBroken, match="no account"):
