@@ -25,11 +25,6 @@ Operation = dict[str, Any]
 
 
 @pytest.fixture
-def world(app) -> World:
-    return worlds.build()
-
-
-@pytest.fixture
 def document(client) -> dict[str, Any]:
     return client.get("/api/v1/openapi.json").json
 

@@ -91,7 +91,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_was(app, monkeypatch) -> None:
     policies = [factories.bound_policy(plan=PaymentPlan.MONTHLY) for _ in range(3)]
     day = date(2026, 6, 20)
     issue, left = invoices._issue_chunk, iter([True, False])
-    monkeypatch.setattr(queries, "CHUNK", 1)
+    monkeypatch.setattr(queries.items, "CHUNK", 1)
     with monkeypatch.context() as patch:
         patch.setattr(invoices, "_issue_chunk", lambda *args: issue(*args) if next(left) else 1 / 0)
         with pytest.raises(ZeroDivisionError):

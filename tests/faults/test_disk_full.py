@@ -6,8 +6,9 @@ The kernel refuses files beyond a size, as a full disk refuses every one.
 import hashlib
 import os
 import resource
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,11 @@ def no_file_beyond(size: int) -> Iterator[None]:
 
 
 def database_size() -> int:
-    """As large as the largest of the database's files is."""
+    """As large as the largest of the database's files is, once its log is emptied and free pages are given back."""
     path = Path(db.engine.url.database or "")
+    with closing(sqlite3.connect(path, isolation_level=None)) as direct:
+        direct.execute("VACUUM")
+        direct.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return max(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
 
 

@@ -21,8 +21,6 @@ import psycopg
 import pytest
 from flask_migrate import upgrade
 from sqlalchemy import make_url
-from tests.operations.test_faults import MailServer, listening, verified
-from tests.operations.test_faults import until as until_soon
 
 from insurance import create_app
 from insurance.core import clock
@@ -32,6 +30,9 @@ from insurance.jobs import services as jobs
 from insurance.products import services as products
 from tests import postgres
 from tests.conftest import TODAY, settings
+from tests.faults.experiment import until as until_soon
+from tests.faults.experiment import verified
+from tests.faults.test_mail_server import MailServer, listening
 from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
 
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite")

@@ -41,6 +41,7 @@ def lines(app: Flask) -> Iterator[StringIO]:
     logging.getLogger().addHandler(handler)
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.INFO)
+    app.logger.disabled = False  # what a library's own configuration of logging may have done to it
     yield said
     logging.getLogger().setLevel(level)
     logging.getLogger().removeHandler(handler)
