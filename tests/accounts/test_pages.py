@@ -414,6 +414,7 @@ def test_signing_out_ends_the_session_and_takes_the_cookie(app, client, person) 
     assert is_signed_in(client)
     answer = client.post("/logout")
     assert (answer.status_code, answer.location) == (303, "/login")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert "You are signed out" in client.get("/login").text
     assert cookie(client) == ""
     thief = app.test_client()

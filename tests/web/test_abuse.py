@@ -376,3 +376,25 @@ def test_a_host_that_is_not_ours_is_refused(app, client) -> None:
             assert client.get("/login", headers={"Host": host}).status_code == 200
     finally:
         app.config["TRUSTED_HOSTS"] = None
+
+
+@pytest.mark.sqlite_only
+def test_trace_and_folders_are_refused_and_every_text_says_its_characters(client: FlaskClient) -> None:
+    assert client.open("/login", method="TRACE").status_code == 405
+    for path in ("/static/", "/static/js/", "/static/..%2fconfig.py", "/.git/config"):
+        assert client.get(path).status_code == 404, path
+    for path in ("/login", "/nowhere", "/static/css/site.css", "/static/js/site.js", "/api/v1/nowhere"):
+        with client.get(path) as answer:
+            content_type = answer.headers["Content-Type"]
+        assert "charset=utf-8" in content_type or content_type.endswith("json"), path
+
+
+@pytest.mark.sqlite_only
+def test_a_value_said_twice_counts_once_and_never_from_the_address(client: FlaskClient) -> None:
+    """A form reads its own body alone, and of one field the first value."""
+    twice = {"email": ["a@example.com", "c@example.com"]}
+    assert client.post("/forgot?email=b@example.com", data=twice).location == "/forgot/mailed"
+    page = client.get("/forgot/mailed").text
+    assert "a@example.com" in page
+    assert "b@example.com" not in page
+    assert "c@example.com" not in page
