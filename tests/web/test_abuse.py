@@ -398,3 +398,16 @@ def test_a_value_said_twice_counts_once_and_never_from_the_address(client: Flask
     assert "a@example.com" in page
     assert "b@example.com" not in page
     assert "c@example.com" not in page
+
+
+@pytest.mark.sqlite_only
+def test_every_answer_tells_the_browser_what_it_may_not_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(world.app.config, "SESSION_COOKIE_SECURE", True)
+    for path in ("/login", "/nowhere", "/static/css/site.css", "/api/v1/nowhere", "/customers"):
+        with world.app.test_client().get(path) as answer:
+            said = answer.headers
+        policy = said["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+        assert said["X-Content-Type-Options"] == "nosniff"
+        assert said["Referrer-Policy"] == "same-origin"
+        assert said["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
