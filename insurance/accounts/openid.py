@@ -107,6 +107,7 @@ def _provider() -> Any:
                 "scope": "openid email",
                 "code_challenge_method": "S256",
                 "default_timeout": TIMEOUT_SECONDS,
+                "max_redirects": 0,
             },
         )
     return known[name]

@@ -3,6 +3,7 @@
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from ..core import settings
 from ..core.errors import RuleBroken
 
 SHORTEST, LONGEST = 12, 1024
@@ -10,6 +11,9 @@ SHORTEST, LONGEST = 12, 1024
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 DECOY = HASHER.hash("no account has this password")
 """Compared with when the address is unknown, so that the answer takes the same time."""
+
+WORDS = {"insurance", "policy", "claim", "premium", "broker", "agent", "admin", "customer", "password", "portal"}
+"""With the company's name: words of this place that make no password by themselves, whatever figures stand around."""
 
 COMMON = {
     "password1234",
@@ -46,6 +50,11 @@ def check_password(password: str, *, email: str, name: str) -> None:
     plain = password.lower().replace(" ", "")
     if plain in COMMON or plain in {email.lower(), name.lower().replace(" ", "")} or len(set(plain)) < 4:
         raise RuleBroken("This password is easy to guess. Choose another one.", "password")
+    rest = letters = "".join(filter(str.isalpha, plain))
+    for word in sorted(WORDS | set(settings.company()["name"].lower().split()), key=len, reverse=True):
+        rest = rest.replace(word, "")
+    if letters and not rest:
+        raise RuleBroken("This password is easy to guess here. Choose one with other words.", "password")
 
 
 def hash_password(password: str) -> str:

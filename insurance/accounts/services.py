@@ -199,6 +199,8 @@ def authenticate(*, email: str, password: str, address: str) -> User:
 @transactional
 def count_failure(email: str, address: str, *, by_code: bool = False) -> None:
     """Remember a wrong password or, `by_code`, a wrong code of the second step."""
+    fields = {"address": address, "step": "second" if by_code else "first"}
+    current_app.logger.warning("sign-in refused", extra={"fields": fields})
     add(SignInTry(email=email[:254], address=address, at=clock.now(), by_code=by_code))
 
 

@@ -99,7 +99,9 @@ def _fill_form() -> None:
 
 
 def _load(_request: object) -> SignedIn | None:
-    return _load_program() if guard.is_for_programs() else _load_browser()
+    found = _load_program() if guard.is_for_programs() else _load_browser()
+    g.user_id = found.id if found else None  # for the log, which asks nobody
+    return found
 
 
 def _load_program() -> SignedIn | None:
@@ -202,7 +204,8 @@ def carry(response: Response, token: str) -> Response:
 
 
 def forget(response: Response) -> Response:
-    """Take the token from the browser."""
+    """Take the token from the browser, and what pages have left there; the form cookie stays to say so."""
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     response.delete_cookie(
         current_app.config["SIGN_IN_COOKIE_NAME"],
         path="/",

@@ -40,6 +40,8 @@ PROBLEMS = {
 }
 """What programs are told where an operation has not said it better."""
 SAID_BY_OPERATIONS = {400, 415}
+TOLD = {401, 403, 429}
+"""Refusals that may be an attack: whoever watches the log reads of them."""
 
 
 def register(app: Flask) -> None:
@@ -50,6 +52,9 @@ def register(app: Flask) -> None:
 
 
 def _refusal(error: Refusal) -> ResponseReturnValue:
+    if error.status in TOLD:
+        fields = {"status": error.status, "user": g.get("user_id"), "address": request.remote_addr}
+        current_app.logger.warning("refused", extra={"fields": fields})
     if guard.is_for_programs():
         return problems.respond(error.status, error.message, problems.errors_of(error))
     return _page(error.status, error.message)

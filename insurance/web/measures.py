@@ -36,6 +36,7 @@ def install(app: Flask) -> None:
                 "status": response.status_code,
                 "ms": round(took * 1000, 1),
                 "address": request.remote_addr,
+                "user": g.get("user_id"),
             }
             app.logger.info("request", extra={"fields": fields})
         return response

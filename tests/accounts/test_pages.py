@@ -412,8 +412,10 @@ def test_signing_out_ends_the_session_and_takes_the_cookie(app, client, person) 
     token = cookie(client)
     assert client.get("/logout").status_code == 405
     assert is_signed_in(client)
+    assert client.get("/account").headers["Cache-Control"] == "no-store"
     answer = client.post("/logout")
     assert (answer.status_code, answer.location) == (303, "/login")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert "You are signed out" in client.get("/login").text
     assert cookie(client) == ""
     thief = app.test_client()

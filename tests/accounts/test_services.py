@@ -289,6 +289,7 @@ def test_links_of_whoever_was_deactivated_are_dead(person) -> None:
 # Passwords
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "password",
     [
@@ -305,14 +306,17 @@ def test_links_of_whoever_was_deactivated_are_dead(person) -> None:
         "a b c a b c a b c a b c",
         "            ",
         "x" * 1025,
+        "Insurance-Policy-2026",
+        "harbor.MUTUAL.1234",
     ],
 )
-def test_a_password_that_is_short_long_or_easy_to_guess_is_refused_at_its_field(password: str) -> None:
+def test_a_password_that_is_short_long_or_easy_to_guess_is_refused_at_its_field(app, password: str) -> None:
     with pytest.raises(RuleBroken) as refusal:
         passwords.check_password(password, email=EMAIL, name="Maria Elena Lopez")
     assert refusal.value.field == "password"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "password",
     [
@@ -324,7 +328,7 @@ def test_a_password_that_is_short_long_or_easy_to_guess_is_refused_at_its_field(
         "🌊🚢⛵🛥️🐟🐠🦀🐙🐚🪸🐳🦈",
     ],
 )
-def test_twelve_characters_of_any_script_make_a_password_and_only_they_match(password: str) -> None:
+def test_twelve_characters_of_any_script_make_a_password_and_only_they_match(app, password: str) -> None:
     passwords.check_password(password, email=EMAIL, name="Maria Elena Lopez")
     stored = passwords.hash_password(password)
     assert password not in stored
@@ -332,7 +336,8 @@ def test_twelve_characters_of_any_script_make_a_password_and_only_they_match(pas
     assert not passwords.matches(stored, password + " ")
 
 
-def test_a_password_of_1024_characters_is_fine_and_its_last_one_counts() -> None:
+@pytest.mark.sqlite_only
+def test_a_password_of_1024_characters_is_fine_and_its_last_one_counts(app) -> None:
     long = "four quiet green boats ".ljust(1024, "x")
     passwords.check_password(long, email=EMAIL, name="Maria")
     stored = passwords.hash_password(long)

@@ -376,3 +376,38 @@ def test_a_host_that_is_not_ours_is_refused(app, client) -> None:
             assert client.get("/login", headers={"Host": host}).status_code == 200
     finally:
         app.config["TRUSTED_HOSTS"] = None
+
+
+@pytest.mark.sqlite_only
+def test_trace_and_folders_are_refused_and_every_text_says_its_characters(client: FlaskClient) -> None:
+    assert client.open("/login", method="TRACE").status_code == 405
+    for path in ("/static/", "/static/js/", "/static/..%2fconfig.py", "/.git/config"):
+        assert client.get(path).status_code == 404, path
+    for path in ("/login", "/nowhere", "/static/css/site.css", "/static/js/site.js", "/api/v1/nowhere"):
+        with client.get(path) as answer:
+            content_type = answer.headers["Content-Type"]
+        assert "charset=utf-8" in content_type or content_type.endswith("json"), path
+
+
+@pytest.mark.sqlite_only
+def test_a_value_said_twice_counts_once_and_never_from_the_address(client: FlaskClient) -> None:
+    """A form reads its own body alone, and of one field the first value."""
+    twice = {"email": ["a@example.com", "c@example.com"]}
+    assert client.post("/forgot?email=b@example.com", data=twice).location == "/forgot/mailed"
+    page = client.get("/forgot/mailed").text
+    assert "a@example.com" in page
+    assert "b@example.com" not in page
+    assert "c@example.com" not in page
+
+
+@pytest.mark.sqlite_only
+def test_every_answer_tells_the_browser_what_it_may_not_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(world.app.config, "SESSION_COOKIE_SECURE", True)
+    for path in ("/login", "/nowhere", "/static/css/site.css", "/api/v1/nowhere", "/customers"):
+        with world.app.test_client().get(path) as answer:
+            said = answer.headers
+        policy = said["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+        assert said["X-Content-Type-Options"] == "nosniff"
+        assert said["Referrer-Policy"] == "same-origin"
+        assert said["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"

@@ -75,6 +75,16 @@ def test_a_request_is_a_line_with_its_id(app: Flask, client: FlaskClient, lines:
     assert len(of(lines)) == 1
 
 
+def test_refusals_are_lines_with_who_and_whence(app: Flask, client: FlaskClient, lines: StringIO) -> None:
+    user = factories.user(Role.CUSTOMER)
+    client.post("/login", data={"email": "nobody@example.com", "password": PASSWORD})
+    client.set_cookie(app.config["SIGN_IN_COOKIE_NAME"], accounts.open_session(user_id=user.id, address="", browser=""))
+    assert client.get("/admin").status_code == 403
+    warned = [(line["message"], line.get("user"), line["address"]) for line in of(lines) if line["level"] == "warning"]
+    assert warned == [("sign-in refused", None, "127.0.0.1"), ("refused", user.id, "127.0.0.1")]
+    assert of(lines)[-1]["user"] == user.id
+
+
 def test_a_fault_has_its_id_in_the_log_and_on_the_page(faulty: Flask, client: FlaskClient, lines: StringIO) -> None:
     answer = client.get("/")
     assert answer.status_code == 500

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import requests
 import stripe
 from flask import current_app
 
@@ -179,7 +180,9 @@ def _return_to(path: str) -> Any:
 def _calls() -> Iterator[stripe.StripeClient]:
     """A client for some calls. Each is tried once: who calls decides what no answer means."""
     config = current_app.config
-    http = stripe.RequestsClient(timeout=config["STRIPE_TIMEOUT"])
+    session = requests.Session()
+    session.max_redirects = 0  # the key goes to no other host
+    http = stripe.RequestsClient(timeout=config["STRIPE_TIMEOUT"], session=session)
     addresses: Any = {"api": config["STRIPE_API_BASE"]} if config["STRIPE_API_BASE"] else None
     try:
         yield stripe.StripeClient(
