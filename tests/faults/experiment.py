@@ -19,6 +19,11 @@ def times(quick: int, full: int) -> int:
     return full if FULL else quick
 
 
+def at_full_strength(test: Callable[..., None]) -> Callable[..., None] | None:
+    """A test that `make faults` alone makes: it starts servers of its own."""
+    return test if FULL else None
+
+
 def until(so: Callable[[], object], seconds: float = 40) -> None:
     """Look again and again until something is so."""
     ends = time.monotonic() + seconds

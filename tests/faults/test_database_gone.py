@@ -21,7 +21,7 @@ from insurance.core.db import db
 from insurance.core.permissions import Role
 from insurance.payments.models import Payment, Receipt
 from tests import factories, postgres
-from tests.faults.experiment import FULL, times, until, violations
+from tests.faults.experiment import at_full_strength, times, until, violations
 from tests.faults.payers import Payers
 from tests.operations.site import Site, free_port
 from tests.races import together
@@ -35,9 +35,8 @@ CUT = (
 TRIES = 60
 
 
+@pytest.mark.postgresql_only
 def test_connections_cut_amid_payments_lose_none_and_double_none(app: Flask) -> None:
-    if db.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no connections that others could cut")
     accounts = [factories.bound_policy().account_id for _ in range(4)]
     browsers = [factories.browser(factories.user(Role.ADMIN)) for _ in accounts]
     ended = threading.Event()
@@ -110,8 +109,6 @@ class Cluster:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    if not FULL:
-        pytest.skip("make faults starts a PostgreSQL of its own for this")
     if not postgres.available() or not shutil.which("initdb"):
         pytest.skip("no PostgreSQL to be had")
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -122,6 +119,7 @@ def cluster() -> Iterator[Cluster]:
     shutil.rmtree(folder)
 
 
+@at_full_strength
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_server_that_restarts_and_one_that_crashes_under_load_lose_nothing(cluster: Cluster, tmp_path: Path) -> None:
     site = Site(tmp_path, DATABASE_URL=cluster.url).load()
