@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from insurance.core.db import db
@@ -401,10 +402,12 @@ def test_a_value_said_twice_counts_once_and_never_from_the_address(client: Flask
 
 
 @pytest.mark.sqlite_only
-def test_every_answer_tells_the_browser_what_it_may_not_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(world.app.config, "SESSION_COOKIE_SECURE", True)
+def test_every_answer_tells_the_browser_what_it_may_not_do(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "SESSION_COOKIE_SECURE", True)
     for path in ("/login", "/nowhere", "/static/css/site.css", "/api/v1/nowhere", "/customers"):
-        with world.app.test_client().get(path) as answer:
+        with client.get(path) as answer:
             said = answer.headers
         policy = said["Content-Security-Policy"].split("; ")
         assert {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
