@@ -1,13 +1,12 @@
 """What several machines need: the chunks of a night that workers share, and on PostgreSQL the queue they take them from.
 
-The queue's tables are procrastinate's own, as its release 3.10.0 makes them. A later release brings migrations of its
-own: docs/scaling.md says how they come here.
+The queue's tables are procrastinate's own, made by the schema that comes with the pinned package. A later release brings
+migrations of its own: docs/scaling.md says how they come here.
 """
-
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
+from procrastinate.schema import SchemaManager
 
 revision = "0019"
 down_revision = "0018"
@@ -15,7 +14,6 @@ branch_labels = None
 depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-QUEUE = Path(__file__).parents[1] / "procrastinate" / "3.10.0.sql"
 NO_QUEUE = """
 DO $$ DECLARE made record; BEGIN
     DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers CASCADE;
@@ -40,7 +38,7 @@ def upgrade():
         sa.PrimaryKeyConstraint("id", name=op.f("pk_night_chunks")),
     )
     op.create_index(op.f("ix_night_chunks_run_id_step"), "night_chunks", ["run_id", "step"])
-    _execute(QUEUE.read_text())
+    _execute(SchemaManager.get_schema())
 
 
 def downgrade():

@@ -480,9 +480,8 @@ def test_a_poller_misses_nothing_that_many_write_at_once(app, agent) -> None:
     assert len(seen) == 24
 
 
+@pytest.mark.postgresql_only  # on SQLite one writes at a time
 def test_who_commits_later_is_later_in_the_feed(app, agent) -> None:
-    if db.engine.dialect.name != "postgresql":
-        pytest.skip("on SQLite one writes at a time")
     slow, quick = [factories.quote(customer=factories.customer(agent=agent), actor=agent).id for _ in range(2)]
     program = Program(agent)
     db.session.remove()
