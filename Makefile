@@ -5,7 +5,7 @@ PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 
-.PHONY: help run test check lint types demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
+.PHONY: help run test check installations lint types demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -33,10 +33,13 @@ demo: .venv/.runtime ## load the demo portfolio into an empty database and print
 	@$(FLASK) db upgrade
 	@$(FLASK) demo load --if-empty
 
-test: .venv/.development ## the whole test suite
-	@$(PY) -m pytest -n 2 --dist worksteal
+test: .venv/.development ## the test suite
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not installation"
 
-check: .venv/.development lint types test ## lint, types, and the test suite
+installations: .venv/.development ## the tests that start, overload and kill installations of their own
+	@$(PY) -m pytest -n 2 --dist loadfile -m installation
+
+check: .venv/.development lint types test installations ## lint, types, and every test
 
 lint: .venv/.development
 	@$(PY) -m ruff check .

@@ -51,6 +51,7 @@ def database() -> Iterator[str]:
     server = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execution_options(writes=True).execute(text(f"CREATE DATABASE {name}"))
+        connection.execution_options(writes=True).execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
     try:
         yield url.set(database=name).render_as_string(hide_password=False)
     finally:

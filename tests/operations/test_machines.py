@@ -35,7 +35,10 @@ from tests.faults.experiment import verified
 from tests.faults.test_mail_server import MailServer, listening
 from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
 
-pytestmark = pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite")
+pytestmark = [
+    pytest.mark.installation,
+    pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite"),
+]
 
 HALF_A_YEAR = timedelta(days=150)
 WORKER = (  # a small book is worth sharing too

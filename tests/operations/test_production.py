@@ -29,9 +29,12 @@ PASSWORD = "four-horses-graze-quietly"
 TOOLS = ("caddy", "prometheus", "redis-server")
 
 missing = [tool for tool in TOOLS if not shutil.which(tool)] + ([] if postgres.available() else ["PostgreSQL"])
-pytestmark = pytest.mark.skipif(
-    bool(missing) and not os.environ.get("REQUIRE_TOOLS"), reason=f"not installed: {', '.join(missing)}"
-)
+pytestmark = [
+    pytest.mark.installation,
+    pytest.mark.skipif(
+        bool(missing) and not os.environ.get("REQUIRE_TOOLS"), reason=f"not installed: {', '.join(missing)}"
+    ),
+]
 
 
 def until(so: Callable[[], object], seconds: float = 90) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.operations.site import PASSWORD, Site, hidden, send
 
+pytestmark = [pytest.mark.fault, pytest.mark.installation]
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
@@ -21,7 +23,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.stop_if_running()
 
 
-@pytest.mark.fault
 def test_ctrl_c_stops_every_process_and_the_second_start_takes_seconds(site: Site) -> None:
     assert len(site.processes()) >= 4  # this one, gunicorn and its worker, the job worker
     said = site.stop()
@@ -32,7 +33,6 @@ def test_ctrl_c_stops_every_process_and_the_second_start_takes_seconds(site: Sit
     assert time.monotonic() - began < 20
 
 
-@pytest.mark.fault
 def test_clients_that_pay_at_once_over_http_lose_nothing_and_pay_nothing_twice(site: Site) -> None:
     """Several browsers pay by form at once, each form sent three times; one is killed in the midst and sent again."""
     account = site.value(
