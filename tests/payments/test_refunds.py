@@ -1,5 +1,6 @@
 """Refunds of one payment: what it paid is taken back first, a card is paid back by the gateway, once."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -147,6 +148,35 @@ def test_a_card_is_paid_back_by_the_gateway_and_by_nobody_else(admin, invoice, b
     check_books()
     page = factories.browser(admin).get(f"/admin/disbursements/{order.id}").text
     assert "Back to the card" in page
+
+
+def test_staff_refund_a_payment_on_its_page(app, admin, invoice, by_cash) -> None:
+    browser = factories.browser(admin)
+    record = f"/payments/{by_cash.id}"
+    assert f'href="{record}/refund"' in browser.get(record).text
+    page = browser.get(f"{record}/refund").text
+    assert 'value="250.00"' in page
+    key, version = (re.search(rf'name="{name}"[^>]*value="(\w+)"', page)[1] for name in ("key", "version"))
+    filled = {"amount": "70.00", "reason": "Paid twice", "payee_name": "Maria Lopez", "key": key, "version": version}
+    refused = browser.post(f"{record}/refund", data={**filled, "account_number": "DE00"})
+    assert refused.status_code == 422
+    assert 'value="70.00"' in refused.text
+    for _ in range(2):  # a double click orders once
+        answer = browser.post(f"{record}/refund", data={**filled, "account_number": IBAN})
+        assert (answer.status_code, answer.location) == (303, record)
+    assert db.session.query(Disbursement).one().amount == usd("70.00")
+    assert (again(by_cash).kept, paid(invoice)) == (usd("180.00"), ("part_paid", "180.00"))
+    check_books()
+
+
+def test_the_page_asks_no_account_where_the_money_goes_back_to_a_card(admin, by_card) -> None:
+    browser = factories.browser(admin)
+    page = browser.get(f"/payments/{by_card.id}/refund").text
+    assert "back to the card" in page
+    assert 'name="account_number"' not in page
+    filled = {"amount": "200.00", "reason": "Paid twice", "key": "k" * 32, "version": by_card.version}
+    assert browser.post(f"/payments/{by_card.id}/refund", data=filled).status_code == 303
+    assert db.session.query(Disbursement).one().by_gateway
 
 
 # Stripe

@@ -5,7 +5,18 @@ from typing import Any
 from wtforms.validators import ValidationError
 
 from ...core import clock
-from ...web.forms import CheckField, ChoiceField, DateField, FilesField, Form, Input, KeyField, MoneyField, TextField
+from ...web.forms import (
+    CheckField,
+    ChoiceField,
+    DateField,
+    FilesField,
+    Form,
+    Input,
+    KeyField,
+    MoneyField,
+    TextField,
+    VersionField,
+)
 from ...web.uploads import MOST_BYTES, clean_name
 from .statements import DATE_FORMATS, DECIMALS
 
@@ -18,6 +29,13 @@ class RefundForm(Form):
     account_number = TextField("IBAN or account number", max=50)
     bic = TextField("BIC", hint="Needed for most accounts without an IBAN", max=11, optional=True)
     key = KeyField()
+
+
+class PaymentRefundForm(RefundForm):
+    """How much of one payment is paid back, and why; a payment by card goes back to its card."""
+
+    reason = TextField("Reason", hint="Staff only. The audit trail keeps it.", max=200)
+    version = VersionField()
 
 
 class ActForm(Form):

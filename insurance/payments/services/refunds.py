@@ -44,10 +44,10 @@ def refund(
         raise RuleBroken(f"This payment is in {payment.currency}.", "amount")
     if amount > payment.kept:
         raise RuleBroken(f"{payment.kept.in_words} of this payment can be paid back. Send that or less.", "amount")
-    by_gateway = payment.method is PaymentMethod.CARD and gateways.current() is not None
-    if by_gateway and (account_number or bic):
+    to_card = by_gateway(payment)
+    if to_card and (account_number or bic):
         raise RuleBroken("A card payment goes back to its card. Leave the account out.", "account_number")
-    if not by_gateway and not account_number:
+    if not to_card and not account_number:
         before = billing.refunded_to(account.id)
         if before is None:
             raise RuleBroken("Send the account to pay to. None is known from an earlier refund.", "account_number")
@@ -57,10 +57,15 @@ def refund(
     own = [found for found in queries.with_credit(account.id) if found.Payment is payment]
     order = money_out.order_refund(
         account, amount, own, payee_name=payee_name or account.holder_name, account_number=account_number, bic=bic,
-        by_gateway=by_gateway, actor=actor,
+        by_gateway=to_card, actor=actor,
     )  # fmt: skip
     audit.record("refund", payment, label=account.policy_number, actor=actor, amount=amount, reason=reason)
     return order
+
+
+def by_gateway(payment: Payment) -> bool:
+    """Whether a payment goes back to the card that it came from."""
+    return payment.method is PaymentMethod.CARD and gateways.current() is not None
 
 
 def pay_cards_back() -> int:

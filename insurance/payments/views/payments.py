@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from flask import flash, redirect, render_template, url_for
+from flask import current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ...accounts.sign_in import fresh_download
+from ...accounts.sign_in import fresh, fresh_download
 from ...billing import queries as billing
+from ...billing.domain import DISBURSEMENT_WORDS
 from ...billing.models import BillingAccount, Invoice
 from ...core.money import Money
 from ...customers import queries as customers
@@ -16,6 +17,7 @@ from ...web.arguments import find_id, get_id
 from ...web.guard import requires
 from ...web.pages import Choice, Col, ListPage
 from .. import bp, forms, queries, services
+from ..bank.forms import PaymentRefundForm
 from ..domain import (
     LIVE,
     METHOD_WORDS,
@@ -25,7 +27,7 @@ from ..domain import (
     PaymentMethod,
 )
 from ..models import Payment
-from ..services import gateway
+from ..services import gateway, refunds
 
 PAYMENTS = ListPage(
     title="Payments",
@@ -203,6 +205,30 @@ def _act(payment_id: int, act: Callable[..., object], template: str, done: str) 
             flash(done, "ok")
             return redirect(url_for("payments.record", payment_id=payment_id), 303)
     return form.page(template, payment=payment, account=account, receipt=receipt)
+
+
+@bp.get("/payments/<int:payment_id>/refund")
+@bp.post("/payments/<int:payment_id>/refund")
+@requires("refund:request")
+@fresh
+def refund(payment_id: int) -> ResponseReturnValue:
+    """Order one payment to be paid back by the way it came."""
+    payment, account, receipt = queries.get_payment(payment_id, current_user)
+    form = PaymentRefundForm(version=payment.version, amount=payment.kept or None, payee_name=account.holder_name)
+    by_gateway = refunds.by_gateway(payment)
+    if by_gateway:
+        del form.payee_name, form.account_number, form.bic
+    if form.validate_on_submit():
+        with form.refusals():
+            facts = {name: value for name, value in form.data.items() if name != "csrf_token"}
+            order = refunds.refund(payment_id=payment_id, **facts, actor=current_user)
+            said = DISBURSEMENT_WORDS[order.status].staff.lower()
+            flash(f"The refund of {order.amount.in_words} is {said}.", "ok")
+            return redirect(url_for("payments.record", payment_id=payment_id), 303)
+    return form.page(
+        "payments/refund.html", payment=payment, account=account, receipt=receipt, by_gateway=by_gateway,
+        limit=Money(current_app.config["PAYOUT_LIMIT_MINOR"], current_app.config["CURRENCY"]),
+    )  # fmt: skip
 
 
 @bp.get("/payments/<int:payment_id>/reallocate")
