@@ -48,12 +48,12 @@ def decimal_text(minor: int, currency: str) -> str:
 
     Lists have hundreds of amounts, and a Decimal for each would cost more than the query.
     """
+    digits = DIGITS.get(currency, 2)
+    if digits == 2 and minor >= 0:  # almost always, and to say so is faster
+        return f"{minor // 100}.{minor % 100:02}"
     if minor < 0:
         return f"-{decimal_text(-minor, currency)}"
-    digits = DIGITS.get(currency, 2)
     whole, part = divmod(minor, 10**digits)
-    if digits == 2:  # almost always, and to say so is faster
-        return f"{whole}.{part:02}"
     return f"{whole}.{part:0{digits}}" if digits else str(whole)
 
 

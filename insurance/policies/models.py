@@ -91,9 +91,7 @@ class Policy(Base):
 
 def status_on(day: date) -> ColumnElement[PolicyStatus]:
     """`Policy.status_on` for queries: the same rule in SQL, proven the same by a test over every case."""
-    runs = Policy.status.in_(BY_CALENDAR) | (
-        Policy.status.in_((PolicyStatus.CANCELLED, PolicyStatus.LAPSED)) & (Policy.cancelled_on > day)
-    )
+    runs = _runs(day)
     status = Policy.__table__.c.status.type
     return case(
         (
@@ -108,19 +106,31 @@ def status_on(day: date) -> ColumnElement[PolicyStatus]:
 
 
 def has_status(status: PolicyStatus, day: date) -> ColumnElement[bool]:
-    """Whether a policy has a status on a day, said so that an index finds those that few have."""
+    """Whether a policy has a status on a day, said of columns alone.
+
+    So an index finds what few have, and a planner can guess how many have it, as of a CASE it cannot.
+    """
+    stored = Policy.status == status
     match status:
         case PolicyStatus.PENDING:
-            needed = Policy.start_on > day
+            return (Policy.start_on > day) & _runs(day)
         case PolicyStatus.ACTIVE:
-            needed = (Policy.start_on <= day) & (Policy.end_on > day)
+            return (Policy.start_on <= day) & (Policy.end_on > day) & _runs(day)
         case PolicyStatus.EXPIRED:
-            needed = Policy.end_on <= day
+            return (Policy.end_on <= day) & _runs(day)
+        case PolicyStatus.CANCELLED | PolicyStatus.LAPSED:
+            return stored & (Policy.cancelled_on.is_(None) | (Policy.cancelled_on <= day))
+        case PolicyStatus.QUOTED:
+            return stored & (Policy.quote_valid_until >= day)
         case PolicyStatus.QUOTE_EXPIRED:
-            needed = Policy.status.in_((PolicyStatus.QUOTED, PolicyStatus.QUOTE_EXPIRED))
-        case _:
-            needed = Policy.status == status
-    return needed & (status_on(day) == status)
+            return stored | ((Policy.status == PolicyStatus.QUOTED) & (Policy.quote_valid_until < day))
+    return stored
+
+
+def _runs(day: date) -> ColumnElement[bool]:
+    """Whether the calendar says what a policy is: it was bound, and its cover has not been ended by a day."""
+    ended_later = Policy.status.in_((PolicyStatus.CANCELLED, PolicyStatus.LAPSED)) & (Policy.cancelled_on > day)
+    return Policy.status.in_(BY_CALENDAR) | ended_later
 
 
 def overtaken(day: date) -> ColumnElement[bool]:

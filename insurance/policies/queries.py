@@ -54,7 +54,7 @@ def policy_rows(
         statement = statement.where(Policy.customer_id == customer_id)
     if ending_within:
         statement = statement.where(
-            status_on(day) == PolicyStatus.ACTIVE, Policy.end_on <= day + timedelta(days=ending_within)
+            has_status(PolicyStatus.ACTIVE, day), Policy.end_on <= day + timedelta(days=ending_within)
         )
     return statement
 
@@ -102,7 +102,7 @@ def notice_days(account_ids: Sequence[int], day: date) -> dict[int, int]:
     rows = db.session.execute(
         select(Policy.account_id, ProductVersion.definition)
         .join(ProductVersion, ProductVersion.id == Policy.product_version_id)
-        .where(Policy.account_id.in_(account_ids), status_on(day) == PolicyStatus.ACTIVE)
+        .where(Policy.account_id.in_(account_ids), has_status(PolicyStatus.ACTIVE, day))
     )
     return {account_id: definition["notice_days"] for account_id, definition in rows if account_id is not None}
 
@@ -140,7 +140,7 @@ def counts(actor: Actor, day: date) -> Counter[PolicyStatus]:
 
 def count_ending(actor: Actor, day: date, days: int) -> int:
     """How many policies in sight are in force on a day and end within so many days."""
-    ending = (status_on(day) == PolicyStatus.ACTIVE) & (Policy.end_on <= day + timedelta(days=days))
+    ending = has_status(PolicyStatus.ACTIVE, day) & (Policy.end_on <= day + timedelta(days=days))
     return db.session.scalar(_in_sight(actor, func.count()).where(ending)) or 0
 
 
