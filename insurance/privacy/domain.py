@@ -99,9 +99,14 @@ class Rule:
     then: str
     ground: str
 
+    @property
+    def kept(self) -> str:
+        """How long it is kept, as the table says it."""
+        return f"{self.keep.in_words} after {self.since}" if self.keep != Span() else f"until {self.since} is over"
+
 
 SECURITY = "security of the sign-in"
-SERVICE = "what was asked for is done"
+SERVICE = "its purpose is over"
 LEGAL_YEARS = 10
 LEGAL = "commercial and tax law; limitation of claims"
 RULES = {
@@ -122,12 +127,12 @@ RULES = {
         "What the card gateway told us", Span(years=1), "it came", "cleared, but for its status", "disputes of cards"
     ),
     "files": Rule(
-        "Claims' photos and papers of erased persons", Span(), "their legal period", "deleted", LEGAL
+        "Claims' photos and papers of erased persons", Span(), "the legal period", "deleted", LEGAL
     ),
     "claims": Rule(
-        "Words and payees in claims of erased persons", Span(), "their legal period", "cleared", LEGAL
+        "Words and payees in claims of erased persons", Span(), "the legal period", "cleared", LEGAL
     ),
-    "documents": Rule("Archived PDFs of erased persons", Span(), "their legal period", "deleted", LEGAL),
+    "documents": Rule("Archived PDFs of erased persons", Span(), "the legal period", "deleted", LEGAL),
 }  # fmt: skip
 """What the night clears away, by the name of the query that finds it. No span: the legal period says when."""
 
@@ -151,7 +156,11 @@ KEPT = (
     Kept(
         "Claims with their history, photos and papers", f"{LEGAL_YEARS} years after the year of the last entry", LEGAL
     ),
-    Kept("Mandates and orders to the bank, as they were signed and approved", "as long as the ledger", LEGAL),
+    Kept(
+        "Mandates and orders to the bank, as they were signed and approved; its statements",
+        "as long as the ledger",
+        LEGAL,
+    ),
     Kept("Audit trail", "as long as the installation: entries are chained", "accountability"),
     Kept("Answers to programs", "7 days", SERVICE),
     Kept("Backups", "30 days, or as `backup prune` is told", "security of the records"),
@@ -168,11 +177,7 @@ def keep_until(last_day_of_business: date) -> date:
 
 def retention_table() -> str:
     """The table for the documentation."""
-    rows = [
-        f"| {rule.what} | {f'{rule.keep.in_words} after' if rule.keep != Span() else 'after'} {rule.since} "
-        f"| {rule.then} | {rule.ground} |"
-        for rule in RULES.values()
-    ]
+    rows = [f"| {rule.what} | {rule.kept} | {rule.then} | {rule.ground} |" for rule in RULES.values()]
     rows += [f"| {kept.what} | {kept.until} | not by the night | {kept.ground} |" for kept in KEPT]
     return "\n".join(["| what | kept | then | why so long |", "|---|---|---|---|", *rows])
 
