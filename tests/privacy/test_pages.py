@@ -108,7 +108,7 @@ def test_an_admin_downloads_a_customers_data_and_it_is_noted(customer, desk, adm
 def test_access_is_reviewed_on_a_page_and_as_a_file(desk, admin) -> None:
     page = desk.get("/admin/privacy/access").text
     assert "No second step; can approve own payouts" in page
-    assert "None yet." in page
+    assert "No reviews yet." in page
     rows = list(csv.reader(StringIO(desk.get("/admin/privacy/access.csv").text.removeprefix("\ufeff"))))
     assert rows[0][-1] == "Look at"
     assert rows[1][0] == "Ada Admin"
