@@ -73,12 +73,13 @@ def _add_features(app: Flask) -> None:
     from .payments import views as payment_views  # noqa: F401 (adds its pages to the blueprint)
     from .policies.views import bp as policies
     from .portal import views  # noqa: F401 (adds its pages to the blueprint)
+    from .privacy.views import bp as privacy
     from .web.public import bp as public
 
     sign_in.install(app)
     for blueprint in (
         accounts, admin.bp, agents, billing, books, claims, customers, documents, feedback, operations, payments.bp,
-        policies, portal.bp, public,
+        policies, portal.bp, privacy, public,
     ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.register(app)

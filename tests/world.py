@@ -45,6 +45,7 @@ from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Receipt
 from insurance.payments.services import autopay, clearing, suspense
 from insurance.policies import services as policies
+from insurance.privacy.services import erasure
 from insurance.products.models import ProductVersion
 from insurance.web.uploads import check_upload
 from tests import factories, postgres, soft_key
@@ -107,6 +108,7 @@ class World:
     batch_id: int
     statement_id: int
     line_id: int
+    erasure_id: int
     tokens: dict[str, str]
 
     @property
@@ -162,7 +164,15 @@ def _build() -> World:
     facts = {"charge": usd("0"), "reference": "Deposit 17", "actor": admin}
     moved = clearing.clear(method=PaymentMethod.CASH, payment_ids=[books[1].payment_id], **facts)
     bank = _bank(books[1], admin)
-    return World(*books, admin, mail, entry, version, said.id, waiting.id, order_id, moved.id, *bank, tokens)
+    return World(
+        *books, admin, mail, entry, version, said.id, waiting.id, order_id, moved.id, *bank, _erasure(), tokens
+    )
+
+
+def _erasure() -> int:
+    """The request of somebody else, whom nothing keeps from being erased."""
+    person = factories.user(Role.CUSTOMER)
+    return erasure.request(customer_id=factories.customer(user=person).id, actor=person).id
 
 
 def _bank(book: Book, admin: Actor) -> tuple[int, int, int]:
@@ -621,6 +631,7 @@ def starts(world: World) -> dict[str, list[str]]:
         f"/admin/audit/{world.entry_id}",
         f"/admin/products/{world.version_id}",
         f"/admin/feedback/{world.feedback_id}",
+        f"/admin/privacy/erasures/{world.erasure_id}",
         f"/payments/suspense/{world.suspense_id}",
         "/payments/clearing/cash",
         f"/payments/clearing/cash?agent={a.agent.id}",

@@ -27,6 +27,8 @@ from ..jobs.models import JobRun
 from ..payments.domain import PaymentStatus
 from ..payments.models import Collection, Payment
 from ..policies.models import Policy
+from ..privacy.domain import ErasureStatus
+from ..privacy.models import Erasure
 
 SUBJECTS = {
     "users": "User",
@@ -49,6 +51,8 @@ SUBJECTS = {
     "settings": "Setting",
     "closed_months": "Books",
     "api_keys": "API key",
+    "erasures": "Erasure",
+    "access_reviews": "Access review",
 }
 
 
@@ -150,7 +154,7 @@ def hanging_on(customer: Customer) -> dict[str, int]:
 
 
 def waiting() -> Row:
-    """How much waits for somebody: customers without agent, feedback, refunds, direct debits; a backup that failed."""
+    """How much waits for somebody: customers without agent, feedback, refunds, debits, erasures; a failed backup."""
     unassigned = select(func.count()).where(Customer.agent_id.is_(None), Customer.active)
     unread = select(func.count()).where(Feedback.status == FeedbackStatus.NEW)
     refunds = select(func.count()).where(
@@ -164,6 +168,7 @@ def waiting() -> Row:
     )
     last = select(func.max(JobRun.id)).where(JobRun.name == "backup").scalar_subquery()
     failed = select(JobRun.result).where(JobRun.id == last, JobRun.finished_at.is_(None))
+    erasures = select(func.count()).where(Erasure.status == ErasureStatus.REQUESTED)
     return db.session.execute(
         select(
             unassigned.scalar_subquery().label("unassigned"),
@@ -171,6 +176,7 @@ def waiting() -> Row:
             refunds.scalar_subquery().label("refunds"),
             debits.scalar_subquery().label("debits"),
             failed.scalar_subquery().label("failed_backup"),
+            erasures.scalar_subquery().label("erasures"),
         )
     ).one()
 

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, exists, func, select
 
 from ..accounts.models import User
 from ..billing.domain import DisbursementStatus
@@ -18,7 +18,7 @@ from ..core.money import Money
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from ..documents.models import StoredFile
+from ..documents.models import DeletedFile, StoredFile
 from ..policies import queries as policies
 from ..policies.domain import TransactionKind
 from ..policies.models import Policy, PolicyTransaction
@@ -318,11 +318,11 @@ def _progress(claim: Claim, events: Sequence[ClaimEvent], handler: str) -> Progr
 
 
 def attachments(claim_id: int) -> Sequence[StoredFile]:
-    """The files on a claim."""
+    """The files on a claim that are not deleted."""
     return db.session.scalars(
         select(StoredFile)
         .join(Attachment, Attachment.file_id == StoredFile.id)
-        .where(Attachment.claim_id == claim_id)
+        .where(Attachment.claim_id == claim_id, ~exists().where(DeletedFile.file_id == StoredFile.id))
         .order_by(StoredFile.id)
     ).all()
 

@@ -23,7 +23,7 @@ class MailStatus(StrEnum):
 
 
 class Mail(Base):
-    """One mail to one recipient: a template's name and its data."""
+    """One mail to one recipient: a template's name and its data, until its words are cleared away."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -46,6 +46,7 @@ class Mail(Base):
     leased_until: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     last_error: Mapped[str] = mapped_column(Text, default="")
+    cleared_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 
 

@@ -38,6 +38,8 @@ CUSTOMER = {
     "claim:answer",
     "claim:withdraw",
     "claim:attach",
+    "privacy:export_own",
+    "privacy:ask_erasure",
 }
 AGENT = {
     "agent:use",
@@ -120,6 +122,11 @@ ADMIN = (AGENT - {"agent:use"}) | {
     "feedback:close",
     "feedback:reopen",
     "usage:read",
+    "privacy:read",
+    "privacy:export",
+    "privacy:request_erasure",
+    "privacy:erase",
+    "privacy:review_access",
     "claim:approve_payout",
     "claim:settle",
     "disbursement:read",

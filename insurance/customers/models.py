@@ -20,7 +20,10 @@ WITH_USER = text("user_id IS NOT NULL")
 
 
 class Customer(Base):
-    """A policyholder, or somebody who may become one."""
+    """A policyholder, or somebody who may become one.
+
+    Of a person who was erased, records that the law asks for are kept until the last day in `keep_until`.
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -43,6 +46,8 @@ class Customer(Base):
     user_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
     active: Mapped[bool] = mapped_column(Boolean(name="active"), default=True)
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    keep_until: Mapped[date | None]
     version: Mapped[int] = mapped_column(default=1)
 
 

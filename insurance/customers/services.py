@@ -61,7 +61,7 @@ def edit(*, customer_id: int, version: int | None = None, actor: Actor, **facts:
     check_may(actor, "customer:edit_contact" if actor.role is Role.CUSTOMER else "customer:edit")
     if actor.role is Role.CUSTOMER and not set(facts) <= set(CONTACT):
         raise NotAllowed("You can change how we reach you. For anything else, call us.")
-    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    customer = _lock_person(customer_id, actor)
     check_version(customer, version)
     _check_birth(facts.get("birth_on"))
     facts |= {"email": facts["email"].lower()} if "email" in facts else {}
@@ -94,7 +94,7 @@ def transfer(*, customer_id: int, agent_id: int | None, actor: Actor) -> Custome
 def set_active(*, customer_id: int, active: bool, actor: Actor) -> Customer:
     """Deactivate a customer, or take them back. What hangs on them stays."""
     check_may(actor, "customer:deactivate")
-    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    customer = _lock_person(customer_id, actor)
     before, customer.active = {"active": customer.active}, active
     customer.version += 1
     audit.record("activate" if active else "deactivate", customer, label=customer.number, actor=actor, before=before)
@@ -121,7 +121,7 @@ def delete(*, customer_id: int, actor: Actor) -> None:
 def invite(*, customer_id: int, actor: Actor) -> User:
     """Mail a customer the invitation to the portal."""
     check_may(actor, "customer:invite")
-    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    customer = _lock_person(customer_id, actor)
     if not customer.email:
         raise RuleBroken("Enter the customer's e-mail address first.", "email")
     if customer.user_id:
@@ -182,6 +182,27 @@ def _link(user: User) -> None:
     customer.user_id = user.id
     _index(customer)
     audit.record("link", customer, label=customer.number, actor=actor, user_id=user.id)
+
+
+def _lock_person(customer_id: int, actor: Actor) -> Customer:
+    """A customer to be changed, kept from others; whoever was erased stays so."""
+    customer = lock(Customer, queries.get_customer(customer_id, actor).id)
+    if customer.erased_at:
+        raise Conflict("This person was erased. What the law asks for is kept as it is, and nothing is added.")
+    return customer
+
+
+@transactional
+def erase(customer: Customer, *, keep_until: date) -> None:
+    """Forget who a customer is, as a part of their erasure: the number stands for them from now on."""
+    customer.name = f"Erased person {customer.number}"
+    customer.email = customer.phone = customer.address = ""
+    customer.birth_on = None
+    customer.active = False
+    customer.erased_at, customer.keep_until = clock.now(), keep_until
+    customer.search_name = search_form(customer.name)
+    customer.version += 1
+    _index(customer)
 
 
 def _index(customer: Customer) -> None:

@@ -22,6 +22,7 @@ from .models import Customer, CustomerKind
 
 bp = Blueprint("customers", __name__)
 
+ERASED = Words("neu", "Erased", "Erased")
 ACTIVE = {True: Words("ok", "Active", "Active"), False: Words("neu", "Deactivated", "Deactivated")}
 
 CUSTOMERS = ListPage(
@@ -107,7 +108,7 @@ def record(customer_id: int) -> ResponseReturnValue:
         "customers/record.html",
         credits=billing.accounts_with_credit(customer_id),
         customer=customer,
-        words=ACTIVE[customer.active],
+        words=ERASED if customer.erased_at else ACTIVE[customer.active],
         agent=accounts.get_user(customer.agent_id) if customer.agent_id else None,
         policies=db.session.execute(
             policies.policy_rows(current_user, today, customer_id=customer.id)

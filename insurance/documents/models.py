@@ -53,3 +53,13 @@ class StoredFile(Base):
     created_at: Mapped[datetime]
 
     __table_args__ = (CheckConstraint("size > 0", name="size_positive"),)
+
+
+class DeletedFile(Base):
+    """A file whose time is over: its row stays, for rows are written once; its bytes are gone once `gone_at` is set."""
+
+    __tablename__ = "deleted_files"
+
+    file_id: Mapped[int] = mapped_column(BigId, ForeignKey("stored_files.id"), primary_key=True, autoincrement=False)
+    deleted_at: Mapped[datetime]
+    gone_at: Mapped[datetime | None]

@@ -9,7 +9,7 @@ from ..core.errors import NotFound
 from ..core.permissions import Actor
 from ..customers import queries as customers
 from ..customers.models import Customer
-from .models import Document, StoredFile
+from .models import DeletedFile, Document, StoredFile
 
 MOST = 200
 LOOK_BACK = 1000
@@ -60,6 +60,12 @@ def _newest(actor: Actor) -> Select:
 def find_file(document_id: int) -> StoredFile | None:
     """A document's archived PDF, if there is one yet."""
     return db.session.scalar(select(StoredFile).where(StoredFile.document_id == document_id))
+
+
+def to_remove() -> Sequence[Row]:
+    """The deleted files whose bytes are still there: id and path."""
+    there = select(StoredFile.id, StoredFile.path).join(DeletedFile, DeletedFile.file_id == StoredFile.id)
+    return db.session.execute(there.where(DeletedFile.gone_at.is_(None))).all()
 
 
 def find_newest() -> Document | None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,12 +11,13 @@ from flask import current_app
 
 from ..core import clock, settings
 from ..core.dates import in_words
-from ..core.db import add, db, lock, transaction, transactional
+from ..core.db import INSERT, add, db, lock, transaction, transactional
+from ..core.errors import NotFound
 from ..core.permissions import Actor
 from ..customers.models import Customer
 from . import pdf as pdfs
 from . import queries
-from .models import Document, DocumentKind, StoredFile
+from .models import DeletedFile, Document, DocumentKind, StoredFile
 
 
 class DamagedFileError(Exception):
@@ -138,10 +140,29 @@ def store(clean: File, *, actor: Actor) -> StoredFile:
 
 def read(stored: StoredFile) -> bytes:
     """A stored file's bytes, if they are still those that were stored."""
+    if db.session.get(DeletedFile, stored.id):
+        raise NotFound("This file was deleted when its time was over.")
     data = _place(stored.path).read_bytes()
     if hashlib.sha256(data).hexdigest() != stored.sha256:
         raise DamagedFileError(f"{stored.path} has changed since it was stored")
     return data
+
+
+@transactional
+def delete_files(file_ids: Iterable[int]) -> None:
+    """Let nobody have these files any more; their bytes go with the next `remove_deleted`, after the commit."""
+    rows = [{"file_id": file_id, "deleted_at": clock.now()} for file_id in file_ids]
+    if rows:
+        new: Any = INSERT[db.engine.dialect.name](DeletedFile).values(rows)
+        db.session.execute(new.on_conflict_do_nothing())
+
+
+def remove_deleted() -> None:
+    """Remove the bytes of deleted files. Broken off, it is simply done again."""
+    for file_id, path in queries.to_remove():
+        _place(path).unlink(missing_ok=True)
+        with transaction():
+            lock(DeletedFile, file_id).gone_at = clock.now()
 
 
 def _write(data: bytes, path: str) -> str:

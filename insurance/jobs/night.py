@@ -15,6 +15,7 @@ from ..payments import services as payments
 from ..payments.services import autopay, direct_debit
 from ..policies import queries as policy_queries
 from ..policies import services as policies
+from ..privacy.services import retention
 
 Ids = Sequence[int] | None
 """Some of what a step goes through, or None: all that there is."""
@@ -82,6 +83,7 @@ STEPS = {
         "policies lapsed",
         lambda on: _chunks(billing_queries.accounts_to_lapse(on)),
     ),
+    "retention": Step(lambda on, _among: retention.run(on), "records cleared away whose time was over"),
     "answers": Step(lambda _on, _among: idempotency.forget(), "answers to programs forgotten"),
 }
 """The steps in their order, by the name that their chunks are kept under."""

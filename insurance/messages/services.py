@@ -20,11 +20,14 @@ from .rendering import Rendered
 
 LEASE = timedelta(minutes=10)
 RETRY_AFTER = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 2 * 60, 12 * 60)]
+CLEARED = "What this mail said was cleared away when its time was over."
 NO_SERVER = "not sent: no mail server"
 
 
 def preview(mail: Mail) -> Rendered:
     """What a mail says, without the link that lets its reader in: that is for the recipient alone."""
+    if mail.cleared_at:
+        return Rendered(CLEARED, CLEARED, CLEARED)
     return rendering.render(mail, url="(a link that only the recipient sees)")
 
 
@@ -131,6 +134,8 @@ def resend(*, mail_id: int, recipient: str, actor: Actor) -> Mail:
     """Send a mail (again), to a corrected address if it has not reached anybody yet."""
     check_may(actor, "outbox:resend")
     mail = lock(Mail, mail_id)
+    if mail.cleared_at:
+        raise Conflict(CLEARED)
     now = clock.now()
     if mail.leased_until and mail.leased_until > now:
         raise Conflict("This mail is being sent just now. Look again in a few minutes.")

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -32,6 +33,10 @@ from ..jobs import worker
 from ..messages import services as messages
 from ..payments.domain import PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE
 from ..policies.domain import POLICY_LIFECYCLE
+from ..privacy.domain import ERASURE_LIFECYCLE, RULES
+from ..privacy.queries import access, retention
+from ..privacy.queries import erasure as erasure_queries
+from ..privacy.services import erasure, export
 from ..products import queries as product_queries
 from ..products import services as products
 from ..products.domain import rate
@@ -41,7 +46,7 @@ from .checks import settings as of_settings
 
 LIFECYCLES: list[Lifecycle] = [
     POLICY_LIFECYCLE, INVOICE_LIFECYCLE, PAYMENT_LIFECYCLE, SUSPENSE_LIFECYCLE, CLAIM_LIFECYCLE,
-    DISBURSEMENT_LIFECYCLE, FEEDBACK_LIFECYCLE,
+    DISBURSEMENT_LIFECYCLE, FEEDBACK_LIFECYCLE, ERASURE_LIFECYCLE,
 ]  # fmt: skip
 DEFAULT_AUTHORITY = {Role.ADMIN: "50000.00", Role.AGENT: "5000.00", Role.CUSTOMER: "0.00"}
 
@@ -73,6 +78,8 @@ def register(app: Flask) -> None:
         audit_group,
         export_group,
         backup_group,
+        privacy_group,
+        access_group,
     ):
         app.cli.add_command(group)
     for command in (verify_command, check_command, cases_command, rate_command):
@@ -279,6 +286,51 @@ def prune_backups(keep_days: int) -> None:
     with _refusals():
         gone = backup.prune(keep_days)
     click.echo("\n".join(f"deleted {path.name}" for path in gone) or "nothing to delete")
+
+
+privacy_group = AppGroup("privacy", help="What a person may ask for.")
+
+
+@privacy_group.command("export")
+@click.argument("number")
+def export_person(number: str) -> None:
+    """Print everything that is held about a customer, as JSON."""
+    with _refusals():
+        customer_id = erasure_queries.find_by_number(number).id
+        copy = export.export_person(customer_id=customer_id, actor=SYSTEM)
+    click.echo(json.dumps(copy, indent=2, ensure_ascii=False))
+
+
+@privacy_group.command("erase")
+@click.argument("number")
+@click.option("--by", "email", required=True, help="The administrator who approves it.")
+def erase_person(number: str, email: str) -> None:
+    """Erase a customer, in the name of an administrator; the request is theirs who made it, or the system's."""
+    with _refusals():
+        erasure.erase_by_command(number=number, email=email, actor=SYSTEM)
+    click.echo(f"{number.upper()} is erased")
+
+
+@privacy_group.command("due")
+def retention_due() -> None:
+    """Print how much the night would clear away, by the rules of docs/privacy.md."""
+    for rule, count in retention.counts(clock.today()).items():
+        click.echo(f"{count}\t{RULES[rule].what}")
+
+
+access_group = AppGroup("access", help="Who has access.")
+
+
+@access_group.command("review")
+@click.option("--json", "as_json", is_flag=True)
+def review_access(as_json: bool) -> None:
+    """Print who of the staff has access to what, and what is odd about it."""
+    today = clock.today()
+    staff = [(one, one.flags(today)) for one in access.staff()]
+    if as_json:
+        click.echo(json.dumps([asdict(one) | {"flags": flags} for one, flags in staff], indent=2, default=str))
+    for one, flags in () if as_json else staff:
+        click.echo(f"{one.email}\t{one.role}\t{', '.join(flags) or 'nothing odd'}")
 
 
 @contextmanager

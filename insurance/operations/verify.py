@@ -32,7 +32,7 @@ from ..core.numbering import Number
 from ..core.outbox import Mail
 from ..customers.models import Customer, CustomerWord
 from ..documents import services as documents
-from ..documents.models import StoredFile
+from ..documents.models import DeletedFile, StoredFile
 from ..ledger import queries as ledger
 from ..ledger.domain import COMPANY, Account, Event
 from ..ledger.models import Transfer
@@ -360,9 +360,9 @@ def database_is_whole() -> Iterator[str]:
 
 
 def files_are_whole() -> Iterator[str]:
-    """Each stored file is there with its hash, and there is no other."""
+    """Each stored file is there with its hash, and there is no other; one that was deleted may be there no more."""
     folder = documents.folder()
-    for stored in db.session.scalars(select(StoredFile)):
+    for stored in db.session.scalars(select(StoredFile).where(~exists().where(DeletedFile.file_id == StoredFile.id))):
         path = folder / stored.path
         if not path.is_file():
             yield f"file {stored.id}: missing"
@@ -378,7 +378,8 @@ def files_are_whole() -> Iterator[str]:
 def _files_without_record(folder: Path) -> set[str]:
     there = {path.relative_to(folder).as_posix() for path in folder.glob("**/*") if path.is_file()}
     db.session.rollback()  # ends the reading, so that rows are seen that were written since it began
-    return there - set(db.session.scalars(select(StoredFile.path)))
+    gone = exists().where(DeletedFile.file_id == StoredFile.id, DeletedFile.gone_at.is_not(None))
+    return there - set(db.session.scalars(select(StoredFile.path).where(~gone)))
 
 
 INVARIANTS: dict[str, Callable[[], Iterator[str]]] = {

@@ -160,7 +160,10 @@ class SuspenseItem(Base):
 
 
 class GatewayEvent(Base):
-    """Something that the gateway told us, kept as it came. It has its effect once, when `handled_at` is set."""
+    """Something that the gateway told us, kept as it came. It has its effect once, when `handled_at` is set.
+
+    Long afterwards its payload is cleared, but for the status of what it was about.
+    """
 
     __tablename__ = "gateway_events"
     __table_args__ = (Index(None, "handled_at", "id"), Index(None, "charge_id"))
@@ -173,6 +176,7 @@ class GatewayEvent(Base):
     received_at: Mapped[datetime]
     handled_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(Text, default="")
+    cleared_at: Mapped[datetime | None]
 
 
 class Autopay(Base):

@@ -42,6 +42,7 @@ MENUS: dict[Role, list[tuple[str, str, str]]] = {
         ("/admin/ledger", "journals", "Ledger"),
         ("/admin/jobs", "clock-history", "Jobs"),
         ("/admin/audit", "journal-text", "Audit"),
+        ("/admin/privacy", "shield-lock", "Privacy"),
         ("/admin/settings", "sliders", "Settings"),
     ],
 }

@@ -493,8 +493,10 @@ FRESH = {
     "exports of personal data": {
         "admin.user_csv", "admin.audit_csv", "admin.outbox_csv", "admin.disbursement_csv", "feedback.feedback_csv",
         "customers.customer_csv", "policies.policy_csv", "claims.claim_csv", "billing.invoice_csv",
-        "payments.payment_csv", "payments.suspense_csv",
+        "payments.payment_csv", "payments.suspense_csv", "privacy.export_customer", "privacy.export_own",
+        "privacy.erasure_csv", "privacy.access_csv",
     },
+    "erasure": {"privacy.request_erasure", "privacy.erasure", "privacy.decline"},
     "keys": {"accounts.new_key"},
     "two-step": {
         "accounts.set_up_app", "accounts.remove_app", "accounts.new_passkey", "accounts.remove_passkey",

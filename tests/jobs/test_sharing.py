@@ -20,7 +20,7 @@ from tests.races import together
 DAY = date(2026, 6, 20)
 
 
-STEPS = ["calendar", "invoices", "debits", "announcements", "notices", "answers"]
+STEPS = ["calendar", "invoices", "debits", "announcements", "notices", "retention", "answers"]
 """Those with something to go through, and those that are one piece, whatever there is."""
 
 

@@ -24,6 +24,7 @@ from insurance.jobs.models import JobRun, WorkerBeat
 from insurance.operations import backup, checks
 from insurance.operations.checks import Found, State, machine, records
 from insurance.operations.checks import settings as of_settings
+from insurance.privacy.services import access
 from insurance.products.models import ProductVersion, VersionStatus
 from tests import factories
 from tests.operations.site import ROOT, free_port
@@ -404,8 +405,18 @@ def test_a_backup_of_the_last_day(app: Flask, tmp_path: Path, monkeypatch: pytes
     assert record("backup_recent").state is State.FAILED
 
 
+@pytest.mark.sqlite_only
+def test_a_review_of_who_has_access_within_three_months(app: Flask) -> None:
+    admin = factories.user(Role.ADMIN)
+    assert record("access_reviewed").state is State.WARNING
+    access.review(notes="All needed.", actor=admin)
+    assert record("access_reviewed").advice == ""
+    with clock.at(clock.today() + timedelta(days=91)):
+        assert "/admin/privacy/access" in record("access_reviewed").advice
+
+
 def test_every_check_of_records_is_seen_to_fail() -> None:
-    others = {"migrations", "clocks", "company", "backup_recent"}
+    others = {"migrations", "clocks", "company", "backup_recent", "access_reviewed"}
     assert {name for name, _, _ in RECORDS} | others == {check.name for check in records.CHECKS}
 
 

@@ -167,6 +167,8 @@ class Tally:
                 shown = self.browser.get(answer.location, buffered=True)
                 said += ["a fault after it was accepted"] if shown.status_code >= 500 else []
                 said += ["script that runs"] if SCRIPT in shown.text else []
+        elif answer.headers.get("Content-Disposition", "").startswith("attachment"):
+            self.accepted += 1  # a download may note who had it
         else:
             self.refused += answer.status_code >= 400
             touched = set(self.before.changed()) - {"sign_in_tries"}

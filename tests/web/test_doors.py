@@ -113,6 +113,7 @@ def values_of(argument: str, endpoint: str, world: World) -> list[Any]:
         "entry_id": [world.entry_id],
         "version_id": [world.version_id],
         "feedback_id": [world.feedback_id],
+        "erasure_id": [world.erasure_id],
         "disbursement_id": [world.disbursement_id],
         "payout_id": [world.disbursement_id],
         "clearing_id": [world.clearing_id],

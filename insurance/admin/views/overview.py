@@ -56,6 +56,7 @@ def overview() -> ResponseReturnValue:
         refunds=waiting.refunds,
         debits=waiting.debits,
         failed_backup=waiting.failed_backup,
+        erasures=waiting.erasures,
     )
 
 

@@ -13,6 +13,8 @@ from ...core.outbox import Mail, MailStatus
 from ...core.permissions import Role
 from ...jobs import queries as jobs
 from ...jobs.models import JobRun
+from ...privacy.domain import REVIEW_DAYS
+from ...privacy.queries import access
 from ...products.models import ProductVersion, VersionStatus
 from .. import backup
 from . import Checks, Settings
@@ -122,6 +124,12 @@ def backup_verified(_settings: Settings) -> str:
 def audit_verified(_settings: Settings) -> str:
     """The audit chain was found whole within a month."""
     return _too_old(_done(AUDIT), MONTHLY, "Run: flask --app wsgi audit verify")
+
+
+@CHECKS.warning
+def access_reviewed(_settings: Settings) -> str:
+    """Somebody went through who has access within three months."""
+    return _too_old(access.last_review(), timedelta(days=REVIEW_DAYS), "Go through /admin/privacy/access and note it.")
 
 
 def _done(job: str) -> datetime | None:
