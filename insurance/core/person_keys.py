@@ -80,9 +80,15 @@ def destroy(customer_id: int) -> None:
 
 
 def _named(key: str) -> dict[str, bytes]:
-    """A key by its name, which is made of it: a text tells whether it hangs on this key or on one that was destroyed."""
+    """A key by its name, which is made of it: a text tells whether it hangs on this key or on one that is no more."""
     raw = bytes.fromhex(encryption.unseal(key, PURPOSE))
     return {hashlib.sha256(raw).hexdigest()[:12]: raw}
+
+
+def of_user(user_id: int) -> int | None:
+    """The customer who is a user, if one is: what is noted of the user hangs on their key."""
+    customers = Base.metadata.tables["customers"]
+    return db.session.scalar(select(customers.c.id).where(customers.c.user_id == user_id))
 
 
 # Columns

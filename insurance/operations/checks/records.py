@@ -15,6 +15,7 @@ from ...jobs import queries as jobs
 from ...jobs.models import JobRun
 from ...products.models import ProductVersion, VersionStatus
 from .. import backup
+from .. import keys as sealed_rows
 from . import Checks, Settings
 
 CHECKS = Checks()
@@ -122,6 +123,13 @@ def backup_verified(_settings: Settings) -> str:
 def audit_verified(_settings: Settings) -> str:
     """The audit chain was found whole within a month."""
     return _too_old(_done(AUDIT), MONTHLY, "Run: flask --app wsgi audit verify")
+
+
+@CHECKS.failure()
+def keys(_settings: Settings) -> str:
+    """What is sealed can be opened: no row hangs on a key that is not in ENCRYPTION_KEYS."""
+    said = [f"{count} rows hang on the key {key_id!r}" for key_id, count in sealed_rows.missing().items()]
+    return f"{', '.join(said)}: put it back into ENCRYPTION_KEYS." if said else ""
 
 
 def _done(job: str) -> datetime | None:
