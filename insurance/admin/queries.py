@@ -120,7 +120,7 @@ def get_entry(id: int) -> tuple[AuditEntry, str]:
     ).one_or_none()
     if found is None:
         raise NotFound("We cannot find that entry.")
-    return found._tuple()
+    return found[0], found[1]
 
 
 def audit_of(subject: str, subject_id: int, most: int = 20) -> list[Row]:

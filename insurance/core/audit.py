@@ -85,7 +85,7 @@ def record(
     entry = AuditEntry(
         at=clock.now(),
         actor_id=actor.id,
-        actor_name="" if actor.role is Role.CUSTOMER else actor.name,
+        actor_name="" if actor.id and actor.role is Role.CUSTOMER else actor.name,
         action=action,
         subject=row.__tablename__,
         subject_id=row.id,

@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask_migrate import downgrade, upgrade
 from sqlalchemy import JSON, LargeBinary, String, Text, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -144,3 +145,23 @@ def test_the_trail_does_not_say_who_a_customer_is(app: Flask, person) -> None:  
     columns = "actor_name || label || CAST(before AS TEXT) || CAST(after AS TEXT)"
     written = "\n".join(db.session.scalars(text(f"SELECT {columns} FROM audit_entries")))
     assert not any(said in written for said in ("Zelda", "zelda", person.name, person.email))
+
+
+@pytest.mark.fault
+def test_the_migration_opens_and_seals_what_is_there(app: Flask, order: Disbursement) -> None:
+    """Down and up again, with an order that is approved and a mandate that is signed."""
+    order_id = order.id
+    db.session.remove()
+    downgrade(revision="0019")
+    db.engine.dispose()
+    with db.engine.connect() as connection:
+        assert connection.scalar(text("SELECT account_number FROM disbursements")) == OTHER
+        assert connection.scalar(text("SELECT account_number FROM mandates")) == IBAN
+        assert OTHER.encode() in bytes(connection.scalar(text("SELECT content FROM bank_batches")))
+    upgrade()
+    db.engine.dispose()
+    assert [number for number in (IBAN, OTHER, PAYER) if number in stored()] == []
+    assert db.session.get_one(Disbursement, order_id).account_number == OTHER
+    assert db.session.scalars(select(Mandate.account_number)).one() == IBAN
+    with pytest.raises(DBAPIError, match="what was approved"), transaction() as session:
+        session.execute(text("UPDATE mandates SET account_number = 'x'"))
