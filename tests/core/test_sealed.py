@@ -6,11 +6,12 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import JSON, LargeBinary, String, Text, select, text
 from sqlalchemy.exc import DBAPIError
 
+from insurance.accounts.models import AuthenticatorApp, KeptForm, RecoveryCode
 from insurance.billing.models import Disbursement, Mandate
-from insurance.core import audit, person_keys
+from insurance.core import audit, clock, person_keys
 from insurance.core.audit import AuditEntry
-from insurance.core.db import Base, db, transaction
-from insurance.core.encryption import Unreadable
+from insurance.core.db import Base, add, db, transaction
+from insurance.core.encryption import Unreadable, fingerprint, seal, unseal
 from insurance.core.money import Money
 from insurance.core.permissions import Role
 from insurance.customers import services as customers
@@ -116,6 +117,29 @@ def test_the_commands_say_what_hangs_on_which_key(app: Flask, order: Disbursemen
     ]
     assert "1 customers' keys sealed anew" in rotated.output
     assert again.output.splitlines()[1] == f"{name}: nothing"
+
+
+def test_second_steps_and_kept_forms_are_sealed_anew_and_recovery_codes_counted(app: Flask, monkeypatch) -> None:
+    user_id = factories.user(Role.AGENT).id
+    assert user_id
+    secret, form = seal("S", AuthenticatorApp.purpose(user_id)), seal('{"name": ["x"]}', KeptForm.purpose(user_id))
+    with transaction():
+        add(AuthenticatorApp(user_id=user_id, secret=secret, last_step=1, created_at=clock.now(), used_at=clock.now()))
+        add(KeptForm(user_id=user_id, path="/", sealed=form, kept_at=clock.now()))
+        add(RecoveryCode(user_id=user_id, fingerprint=fingerprint("1", "recovery")))
+    monkeypatch.setitem(app.config, "ENCRYPTION_KEYS", NEW | app.config["ENCRYPTION_KEYS"])
+    assert app.test_cli_runner().invoke(args=["keys", "rotate"]).output.splitlines() == [
+        "1 authenticator apps sealed anew",
+        "1 kept forms sealed anew",
+        "1 recovery codes hang on older keys: without these they are good no longer, until made anew",
+    ]
+    monkeypatch.setitem(app.config, "ENCRYPTION_KEYS", NEW)
+    db.session.rollback()
+    db.session.expire_all()
+    app_ = db.session.get_one(AuthenticatorApp, user_id)
+    assert unseal(app_.secret, AuthenticatorApp.purpose(user_id)) == "S"
+    assert db.session.scalars(select(KeptForm)).one().fields == {"name": ["x"]}
+    assert list(keys.missing().values()) == [1]
 
 
 def test_what_was_erased_is_read_nowhere_and_the_trail_stays_whole(app: Flask, order: Disbursement) -> None:
