@@ -111,11 +111,12 @@ def opened(entry: AuditEntry) -> tuple[dict[str, Any], dict[str, Any]]:
     """What an entry says of before and after, as it can be read: what was erased says so."""
     both = (entry.before, entry.after)
     keys = person_keys.load({value["person"] for facts in both for value in facts.values() if _is_personal(value)})
-    before, after = ({name: _read(value, keys) for name, value in facts.items()} for facts in both)
+    before, after = ({name: read(value, keys) for name, value in facts.items()} for facts in both)
     return before, after
 
 
-def _read(value: Any, keys: Mapping[int, str]) -> Any:
+def read(value: Any, keys: Mapping[int, str]) -> Any:
+    """A value of an entry as it can be read with the keys of some customers."""
     return person_keys.unseal(keys.get(value["person"]), value["sealed"], PLACE) if _is_personal(value) else value
 
 
