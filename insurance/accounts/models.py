@@ -41,6 +41,11 @@ class User(Base):
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
+    @property
+    def label(self) -> str:
+        """How the audit trail calls them. It cannot forget, so it says nothing of a customer but that they are one."""
+        return f"Portal user {self.id}" if self.role is Role.CUSTOMER else self.email
+
     def actor(self) -> Actor:
         """The user as the one on whose behalf something is done."""
         return actor_of(self)
@@ -173,6 +178,11 @@ class AuthenticatorApp(Base):
     last_step: Mapped[int] = mapped_column(BigId)
     created_at: Mapped[datetime]
     used_at: Mapped[datetime]
+
+    @staticmethod
+    def purpose(user_id: int) -> str:
+        """For what the secret is sealed: it is of use to nobody else."""
+        return f"authenticator app of {user_id}"
 
 
 class RecoveryCode(Base):

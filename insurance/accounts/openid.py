@@ -89,7 +89,7 @@ def _link(claims: dict[str, Any], subject: str) -> User | None:
         return None
     user.openid_subject = subject
     user.confirmed_at = user.confirmed_at or clock.now()
-    audit.record("link_openid", user, label=user.email, actor=user.actor())
+    audit.record("link_openid", user, label=user.label, actor=user.actor())
     return user
 
 

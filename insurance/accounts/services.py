@@ -9,7 +9,7 @@ from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import delete, select, update
 
-from ..core import audit, clock, metrics, outbox
+from ..core import audit, clock, metrics, outbox, person_keys
 from ..core.db import INSERT, add, check_version, db, lock, transactional
 from ..core.encryption import seal
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
@@ -90,7 +90,7 @@ def _register(*, name: str, email: str, password_hash: str, browser_hash: str) -
     link = make_link(user, LinkPurpose.CONFIRM)
     link.name, link.password_hash, link.browser_hash = name, password_hash, browser_hash
     outbox.enqueue("confirm", to=email, name=name, link_id=link.id)
-    audit.record("register", user, label=email, actor=user.actor())
+    audit.record("register", user, label=user.label, actor=user.actor())
 
 
 def _find_or_add(*, email: str, **facts: Any) -> tuple[User, bool]:
@@ -117,7 +117,7 @@ def invite(*, email: str, name: str, role: Role, actor: Actor, authority_minor: 
     outbox.enqueue(
         "invitation", to=email, name=name, invited_by=actor.name, link_id=make_link(user, LinkPurpose.INVITATION).id
     )
-    audit.record("invite", user, label=email, actor=actor, role=role)
+    audit.record("invite", user, label=user.label, actor=actor, role=role)
     return user
 
 
@@ -140,7 +140,7 @@ def set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User
     user.password_hash = password_hash
     user.confirmed_at = user.confirmed_at or clock.now()
     end_sessions(user.id)
-    audit.record(f"{purpose}_password", user, label=user.email, actor=user.actor())
+    audit.record(f"{purpose}_password", user, label=user.label, actor=user.actor())
     return user
 
 
@@ -150,7 +150,7 @@ def ask_for_reset(*, email: str) -> None:
     user = queries.find_user(email)
     if user and user.active and user.confirmed_at:
         outbox.enqueue("reset", to=user.email, name=user.name, link_id=make_link(user, LinkPurpose.RESET).id)
-        audit.record("ask_for_reset", user, label=user.email, actor=SYSTEM)
+        audit.record("ask_for_reset", user, label=user.label, actor=SYSTEM)
 
 
 def check_registered_here(link_id: int, *, browser: str, password: str) -> None:
@@ -167,7 +167,7 @@ def confirm(*, link_id: int) -> User:
     link = db.session.get_one(Link, link_id)
     user.name, user.password_hash = link.name or user.name, link.password_hash
     user.confirmed_at = clock.now()
-    audit.record("confirm", user, label=user.email, actor=user.actor())
+    audit.record("confirm", user, label=user.label, actor=user.actor())
     return user
 
 
@@ -231,7 +231,7 @@ def add_session(
             by_api=by_api,
         )
     )
-    audit.record("sign_in", user, label=user.email, actor=user.actor())
+    audit.record("sign_in", user, label=user.label, actor=user.actor())
     return session
 
 
@@ -276,7 +276,10 @@ def end_session_of(*, user_id: int, session_id: int, actor: Actor) -> None:
     if session.user_id != user.id:
         raise NotFound("We cannot find that session.")
     session.ended_at = session.ended_at or clock.now()
-    audit.record("end_session", user, label=user.email, actor=actor, address=session.address, browser=session.browser)
+    audit.record(
+        "end_session", user, label=user.label, actor=actor, person=person_keys.of_user(user.id),
+        address=session.address, browser=session.browser,
+    )  # fmt: skip
 
 
 def end_sessions(user_id: int, *, but: str = "") -> None:
@@ -308,7 +311,7 @@ def _change_password(*, password_hash: str, token: str, actor: Actor) -> None:
     user.password_hash = password_hash
     _spend_links(user)
     end_sessions(user.id, but=token)
-    audit.record("change_password", user, label=user.email, actor=actor)
+    audit.record("change_password", user, label=user.label, actor=actor)
 
 
 @transactional
@@ -355,7 +358,9 @@ def edit_user(
     user.version += 1
     if not active or role is not before["role"]:
         end_sessions(user.id)
-    audit.record("edit", user, label=user.email, actor=actor, before=before, **after)
+    audit.record(
+        "edit", user, label=user.label, actor=actor, person=person_keys.of_user(user.id), before=before, **after
+    )
     return user
 
 
@@ -371,7 +376,7 @@ def send_reset(*, user_id: int, actor: Actor) -> None:
     else:
         link = make_link(user, LinkPurpose.INVITATION)
         outbox.enqueue("invitation", to=user.email, name=user.name, invited_by=actor.name, link_id=link.id)
-    audit.record("send_reset", user, label=user.email, actor=actor)
+    audit.record("send_reset", user, label=user.label, actor=actor)
 
 
 @transactional
@@ -385,5 +390,5 @@ def create_user(*, email: str, name: str, role: Role, authority_minor: int, pass
         password_hash=password_hash,
         confirmed_at=clock.now() if password_hash else None,
     )
-    audit.record("create", user, label=user.email, actor=SYSTEM, role=role)
+    audit.record("create", user, label=user.label, actor=SYSTEM, role=role)
     return link_url(make_link(user, LinkPurpose.INVITATION).id)

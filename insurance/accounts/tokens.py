@@ -85,7 +85,7 @@ def _rotate(session_id: int, name: str) -> Tokens | None:
     if session.token_hash != _hash(name):
         session.ended_at = clock.now()
         user = queries.get_user(session.user_id)
-        audit.record("refresh_reused", user, label=user.email, actor=user.actor())
+        audit.record("refresh_reused", user, label=user.label, actor=user.actor())
         return None
     new = secrets.token_urlsafe(32)
     session.token_hash, session.seen_at = _hash(new), clock.now()

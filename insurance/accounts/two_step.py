@@ -101,7 +101,7 @@ def _try(user_id: int, code: str, address: str) -> bool:
 
 def _spend_app_code(user: User, code: str) -> bool:
     app = db.session.get(AuthenticatorApp, user.id, populate_existing=True)
-    step = app and _step_of(encryption.unseal(app.secret, _place(user.id)), code)
+    step = app and _step_of(encryption.unseal(app.secret, AuthenticatorApp.purpose(user.id)), code)
     if not app or not step or step <= app.last_step:
         return False
     app.last_step, app.used_at = step, clock.now()
@@ -127,7 +127,7 @@ def _spend_recovery_code(user: User, code: str) -> bool:
         return False
     left = queries.recovery_codes_left(user.id)
     outbox.enqueue("recovery_code_used", to=user.email, name=user.name, left=left)
-    audit.record("use_recovery_code", user, label=user.email, actor=user.actor(), left=left)
+    audit.record("use_recovery_code", user, label=user.label, actor=user.actor(), left=left)
     return True
 
 
@@ -165,13 +165,9 @@ def set_up_app(*, sealed: str, code: str, actor: Actor) -> list[str]:
     user = lock(User, actor.id)
     db.session.execute(delete(AuthenticatorApp).where(AuthenticatorApp.user_id == user.id))
     now = clock.now()
-    kept = encryption.seal(secret, _place(user.id))
+    kept = encryption.seal(secret, AuthenticatorApp.purpose(user.id))
     add(AuthenticatorApp(user_id=user.id, secret=kept, last_step=step, created_at=now, used_at=now))
     return added(user, "An authenticator app was set up.", actor)
-
-
-def _place(user_id: int) -> str:
-    return f"authenticator app of {user_id}"
 
 
 @transactional
@@ -228,7 +224,7 @@ def _turn_off(user: User) -> None:
 def _tell(user: User, what: str, actor: Actor) -> None:
     """Note it, and mail it to its user: whoever did it may be somebody else."""
     outbox.enqueue("two_step_changed", to=user.email, name=user.name, change=what)
-    audit.record("change_two_step", user, label=user.email, actor=actor, change=what)
+    audit.record("change_two_step", user, label=user.label, actor=actor, change=what)
 
 
 @transactional

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select, union, union_all
 
-from ..accounts.models import SignInSession
+from ..accounts.models import SignInSession, User
 from ..billing.domain import DisbursementKind, DisbursementStatus
 from ..billing.models import BillingAccount, Disbursement, Invoice
 from ..claims.models import Claim
@@ -92,19 +92,23 @@ def event_rows(actor: Actor) -> Select:
     return statement.where(AuditEntry.id.in_(found))
 
 
+WHO = case((AuditEntry.actor_name == "", func.coalesce(User.name, "")), else_=AuditEntry.actor_name)
+"""Who did it: a customer's name is not in the trail, where it could not be erased, but with the user alone."""
+
+
 def audit_rows(*, q: str = "", subject: str = "", subject_id: int | None = None) -> Select:
     """Audit entries for the list: all, those on one kind of record, or those on one record."""
     statement = select(
         AuditEntry.id,
         AuditEntry.at,
-        AuditEntry.actor_name,
+        WHO.label("actor_name"),
         AuditEntry.action,
         AuditEntry.subject,
         AuditEntry.label,
         AuditEntry.address,
-    )
+    ).outerjoin(User, User.id == AuditEntry.actor_id)
     if q:
-        columns = (func.lower(column) for column in (AuditEntry.label, AuditEntry.actor_name))
+        columns = (func.lower(column) for column in (AuditEntry.label, WHO))
         statement = statement.where(or_(*(column.contains(q.lower(), autoescape=True) for column in columns)))
     if subject:
         statement = statement.where(AuditEntry.subject == subject)
@@ -113,19 +117,22 @@ def audit_rows(*, q: str = "", subject: str = "", subject_id: int | None = None)
     return statement
 
 
-def get_entry(id: int) -> AuditEntry:
-    """One audit entry."""
-    entry = db.session.get(AuditEntry, id)
-    if entry is None:
+def get_entry(id: int) -> tuple[AuditEntry, str]:
+    """One audit entry, and who did it."""
+    found = db.session.execute(
+        select(AuditEntry, WHO).outerjoin(User, User.id == AuditEntry.actor_id).where(AuditEntry.id == id)
+    ).one_or_none()
+    if found is None:
         raise NotFound("We cannot find that entry.")
-    return entry
+    return found[0], found[1]
 
 
-def audit_of(subject: str, subject_id: int, most: int = 20) -> list[AuditEntry]:
+def audit_of(subject: str, subject_id: int, most: int = 20) -> list[Row]:
     """The latest acts on one record."""
     return list(
-        db.session.scalars(
-            select(AuditEntry)
+        db.session.execute(
+            select(AuditEntry.id, AuditEntry.at, AuditEntry.action, WHO.label("actor_name"))
+            .outerjoin(User, User.id == AuditEntry.actor_id)
             .where(AuditEntry.subject == subject, AuditEntry.subject_id == subject_id)
             .order_by(AuditEntry.id.desc())
             .limit(most)

@@ -1,12 +1,14 @@
 """Billing accounts with their items and invoices, and the orders to pay money out."""
 
 from datetime import date, datetime
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, select, text
+from sqlalchemy.orm import Mapped, aliased, column_property, mapped_column
 
 from ..core.db import Base, BigId, append_only, identity, words
 from ..core.db import money as money_of
+from ..core.person_keys import PersonKey, key_of, opened
 from ..core.worksheet import Worksheet
 from .domain import DisbursementKind, DisbursementStatus, InvoiceStatus, ItemKind, PaymentPlan, Step
 
@@ -35,10 +37,17 @@ class BillingAccount(Base):
     credit = money_of("credit_minor")
 
 
+def _key_of_account(account_id: Any) -> Any:
+    """The key of the customer whose billing account a column names; aliased, for queries join the same table."""
+    owner = aliased(BillingAccount)
+    of_owner = select(PersonKey.sealed).join(owner, owner.customer_id == PersonKey.customer_id)
+    return of_owner.where(owner.id == account_id).scalar_subquery()
+
+
 class Mandate(Base):
     """A payer's leave to collect an account's invoices by SEPA direct debit: one at a time, until it is revoked.
 
-    The database refuses to change what was signed.
+    The database refuses to change what was signed. The payer's account is sealed under the customer's key.
     """
 
     __tablename__ = "mandates"
@@ -56,13 +65,16 @@ class Mandate(Base):
     number: Mapped[str] = mapped_column(String(20), unique=True)
     account_id: Mapped[int] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
     holder_name: Mapped[str] = mapped_column(String(70))
-    account_number: Mapped[str] = mapped_column(String(34))
+    sealed_account: Mapped[str] = mapped_column("account_number", String(200))
     bic: Mapped[str] = mapped_column(String(11), default="")
     signed_on: Mapped[date]
     given_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     created_at: Mapped[datetime]
     revoked_on: Mapped[date | None]
     end_reason: Mapped[str] = mapped_column(String(200), default="")
+
+    PLACE: ClassVar = "mandates.account_number"
+    account_number: Mapped[str] = column_property(opened(sealed_account, PLACE, _key_of_account(account_id)))
 
 
 @append_only
@@ -211,7 +223,7 @@ class Disbursement(Base):
 
     Once it is approved, the database refuses to change whom it pays, what, and why. `batch_number` is the file for the
     bank that it is in, as plain text: at most one. `by_gateway` pays a card payment back to its card; `worksheet` says
-    why it is this amount.
+    why it is this amount. The payee's account is sealed under the customer's key.
     """
 
     __tablename__ = "disbursements"
@@ -231,7 +243,7 @@ class Disbursement(Base):
     account_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("billing_accounts.id"), index=True)
     replaces_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("disbursements.id"), unique=True)
     payee_name: Mapped[str] = mapped_column(String(200))
-    account_number: Mapped[str] = mapped_column(String(34), default="")
+    sealed_account: Mapped[str] = mapped_column("account_number", String(200), default="")
     bic: Mapped[str] = mapped_column(String(11), default="")
     by_gateway: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str] = mapped_column(String(200))
@@ -252,6 +264,8 @@ class Disbursement(Base):
     end_reason: Mapped[str] = mapped_column(String(200), default="")
     worksheet: Mapped[Worksheet] = mapped_column(JSON, default=list)
 
+    PLACE: ClassVar = "disbursements.account_number"
+    account_number: Mapped[str] = column_property(opened(sealed_account, PLACE, key_of(customer_id)))
     amount = money_of("amount_minor")
 
     @property

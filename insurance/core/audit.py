@@ -1,4 +1,7 @@
-"""Who did what to which record, before and after: written with the change, never changed, each sealed with the last."""
+"""Who did what to which record, before and after: written with the change, never changed, each sealed with the last.
+
+What it says of a customer as a person is sealed with their key, so that it can be erased from a trail that stays whole.
+"""
 
 import hashlib
 import json
@@ -10,13 +13,18 @@ from flask import g, has_request_context, request
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, event, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from . import clock
+from . import clock, person_keys
 from .db import INSERT, Base, BigId, append_only, db, identity, in_hand, insert_all
-from .permissions import Actor
+from .permissions import Actor, Role
 
 FIRST = "0" * 64
 """What the first entry has for the hash of the one before it."""
 CHUNK = 1000
+PERSONAL = frozenset(
+    "name email phone address birth_on payee_name account recipient browser description note".split()  # noqa: SIM905
+)
+"""Facts that are sealed with a customer's key where the entry says whose they are."""
+PLACE = "audit_entries"
 
 
 @append_only
@@ -29,7 +37,7 @@ class AuditEntry(Base):
     id: Mapped[int] = identity()
     at: Mapped[datetime]
     actor_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"), index=True)
-    actor_name: Mapped[str] = mapped_column(String(200))
+    actor_name: Mapped[str] = mapped_column(String(200))  # empty if a customer did it: their name is the user's alone
     action: Mapped[str] = mapped_column(String(60))
     subject: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[int] = mapped_column(BigId)
@@ -60,27 +68,60 @@ SEALED = tuple(
 
 
 def record(
-    action: str, row: Any, *, label: str, actor: Actor, before: dict[str, Any] | None = None, **after: Any
+    action: str,
+    row: Any,
+    *,
+    label: str,
+    actor: Actor,
+    person: int | None = None,
+    before: dict[str, Any] | None = None,
+    **after: Any,
 ) -> None:
     """Note an act on a row that has its id. Only plain values go into `before` and the rest.
 
-    It is written when the transaction commits.
+    `person` is the customer whose facts the PERSONAL ones are. It is written when the transaction commits.
     """
     inside = has_request_context()
     entry = AuditEntry(
         at=clock.now(),
         actor_id=actor.id,
-        actor_name=actor.name,
+        actor_name="" if actor.id and actor.role is Role.CUSTOMER else actor.name,
         action=action,
         subject=row.__tablename__,
         subject_id=row.id,
         label=label[:200],
-        before={key: _plain(value) for key, value in (before or {}).items()},
-        after={key: _plain(value) for key, value in after.items()},
+        before=_kept(before or {}, person),
+        after=_kept(after, person),
         address=(request.remote_addr or "")[:60] if inside else "",
         request_id=g.get("request_id", "") if inside else "",
     )
     in_hand().setdefault("acts", []).append(entry)
+
+
+def _kept(facts: Mapping[str, Any], person: int | None) -> dict[str, Any]:
+    """The facts as they are written."""
+    kept = {key: _plain(value) for key, value in facts.items()}
+    for key in PERSONAL & kept.keys():
+        if person and kept[key]:
+            kept[key] = {"person": person, "sealed": person_keys.seal(person, kept[key], PLACE)}
+    return kept
+
+
+def opened(entry: AuditEntry) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an entry says of before and after, as it can be read: what was erased says so."""
+    both = (entry.before, entry.after)
+    keys = person_keys.load({value["person"] for facts in both for value in facts.values() if _is_personal(value)})
+    before, after = ({name: read(value, keys) for name, value in facts.items()} for facts in both)
+    return before, after
+
+
+def read(value: Any, keys: Mapping[int, str]) -> Any:
+    """A value of an entry as it can be read with the keys of some customers."""
+    return person_keys.unseal(keys.get(value["person"]), value["sealed"], PLACE) if _is_personal(value) else value
+
+
+def _is_personal(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"person", "sealed"}
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..accounts import services as accounts
 from ..accounts.models import LinkPurpose, User
-from ..core import audit, clock, numbering
+from ..core import audit, clock, numbering, person_keys
 from ..core.db import add, check_version, db, lock, transactional
 from ..core.errors import Conflict, NotAllowed, RuleBroken
 from ..core.idempotency import once
@@ -51,7 +51,7 @@ def create(
         )
     )
     _index(customer)
-    audit.record("create", customer, label=customer.number, actor=actor, name=name)
+    audit.record("create", customer, label=customer.number, actor=actor, person=customer.id, name=name)
     return customer
 
 
@@ -71,7 +71,7 @@ def edit(*, customer_id: int, version: int | None = None, actor: Actor, **facts:
     customer.search_name = search_form(customer.name)
     _index(customer)
     customer.version += 1
-    audit.record("edit", customer, label=customer.number, actor=actor, before=before, **facts)
+    audit.record("edit", customer, label=customer.number, actor=actor, person=customer.id, before=before, **facts)
     return customer
 
 
@@ -103,12 +103,13 @@ def set_active(*, customer_id: int, active: bool, actor: Actor) -> Customer:
 
 @transactional
 def delete(*, customer_id: int, actor: Actor) -> None:
-    """Delete a customer on whom nothing hangs; the database refuses one with a history."""
+    """Delete a customer on whom nothing hangs, also from the trail; the database refuses one with a history."""
     check_may(actor, "customer:delete")
     customer = lock(Customer, queries.get_customer(customer_id, actor).id)
     if customer.user_id:
         raise Conflict("This customer has a portal account, which would lead nowhere. Deactivate the customer instead.")
-    audit.record("delete", customer, label=customer.number, actor=actor, before={"name": customer.name})
+    audit.record("delete", customer, label=customer.number, actor=actor)
+    person_keys.destroy(customer.id)
     db.session.execute(delete_rows(CustomerWord).where(CustomerWord.customer_id == customer.id))
     db.session.delete(customer)
     try:

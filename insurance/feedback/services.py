@@ -50,7 +50,7 @@ def send(
             created_at=clock.now(),
         )
     )
-    audit.record("send", feedback, label=_label(feedback), actor=actor, kind=kind, page=page, email=email)
+    audit.record("send", feedback, label=_label(feedback), actor=actor, kind=kind, page=page)
     return feedback
 
 

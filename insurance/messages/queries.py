@@ -7,6 +7,7 @@ from sqlalchemy import Select, func, or_, select
 from ..core.db import db
 from ..core.errors import NotFound
 from ..core.outbox import Mail, MailStatus
+from ..customers.models import Customer
 
 TITLES = {
     "confirm": "Confirm e-mail address",
@@ -80,3 +81,8 @@ def due(now: datetime, limit: int) -> Select:
     free = or_(Mail.leased_until.is_(None), Mail.leased_until < now)
     due = select(Mail.id, Mail.leased_until).where(Mail.status == MailStatus.DUE, Mail.due_at <= now, free)
     return due.order_by(Mail.due_at, Mail.id).limit(limit)
+
+
+def find_customer(*addresses: str) -> int | None:
+    """The first customer with one of some addresses."""
+    return db.session.scalar(select(Customer.id).where(Customer.email.in_(addresses)).order_by(Customer.id).limit(1))

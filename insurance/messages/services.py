@@ -145,6 +145,9 @@ def resend(*, mail_id: int, recipient: str, actor: Actor) -> Mail:
     mail.recipient = recipient
     mail.status, mail.attempts, mail.due_at, mail.last_error = MailStatus.DUE, 0, now, ""
     mail.version += 1
-    label = f"Mail to {recipient}"
-    audit.record("resend", mail, label=label, actor=actor, before=before, recipient=recipient, status=mail.status)
+    audit.record(
+        "resend", mail, label=f"Mail {mail.id}", actor=actor,
+        person=queries.find_customer(before["recipient"], recipient), before=before, recipient=recipient,
+        status=mail.status,
+    )  # fmt: skip
     return mail

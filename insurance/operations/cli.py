@@ -20,7 +20,7 @@ from ..accounts import two_step
 from ..billing.domain import DISBURSEMENT_LIFECYCLE, INVOICE_LIFECYCLE
 from ..books import export as books
 from ..claims.domain import CLAIM_LIFECYCLE
-from ..core import audit, clock
+from ..core import audit, clock, encryption
 from ..core.dates import parse_date
 from ..core.errors import Refusal
 from ..core.lifecycle import Lifecycle
@@ -40,7 +40,7 @@ from ..privacy.services import erasure, export
 from ..products import queries as product_queries
 from ..products import services as products
 from ..products.domain import rate
-from . import backup, cases, checks, verify
+from . import backup, cases, checks, keys, verify
 from .checks import machine, records
 from .checks import settings as of_settings
 
@@ -80,6 +80,7 @@ def register(app: Flask) -> None:
         backup_group,
         privacy_group,
         access_group,
+        keys_group,
     ):
         app.cli.add_command(group)
     for command in (verify_command, check_command, cases_command, rate_command):
@@ -331,6 +332,34 @@ def review_access(as_json: bool) -> None:
         click.echo(json.dumps([asdict(one) | {"flags": flags} for one, flags in staff], indent=2, default=str))
     for one, flags in () if as_json else staff:
         click.echo(f"{one.email}\t{one.role}\t{', '.join(flags) or 'nothing odd'}")
+
+
+keys_group = AppGroup("keys", help="What is sealed with the keys of ENCRYPTION_KEYS.")
+
+
+@keys_group.command("list")
+def list_keys() -> None:
+    """Print by key how many rows hang on it, the newest first; exit 1 if one is missing."""
+    found = keys.counts()
+    for key_id, kinds in found.items():
+        where = "" if key_id in encryption.ring() else ", which is not in ENCRYPTION_KEYS"
+        hanging = ", ".join(f"{count} {what}" for what, count in kinds.items() if count)
+        click.echo(f"{key_id}{where}: {hanging or 'nothing'}")
+    sys.exit(any(key_id not in encryption.ring() for key_id in found))
+
+
+@keys_group.command("rotate")
+def rotate_keys() -> None:
+    """Seal anew, under the first key, what hangs on older ones. People may work on; broken off, run it again."""
+    try:
+        done = keys.rotate()
+    except encryption.Unreadable as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(f"{count} {what} sealed anew" for what, count in done.items()) or "nothing to seal anew")
+    newest, *_ = encryption.ring()
+    left = sum(kinds["recovery codes"] for key_id, kinds in keys.counts().items() if key_id != newest)
+    if left:
+        click.echo(f"{left} recovery codes hang on older keys: without these they are good no longer, until made anew")
 
 
 @contextmanager

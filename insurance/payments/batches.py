@@ -10,6 +10,7 @@ from ..core.db import add, lock, transactional
 from ..core.errors import Conflict, RuleBroken
 from ..core.money import Money
 from ..core.permissions import Actor, check_may
+from ..core.person_keys import ERASED
 from . import money_out
 from .bank import queries
 from .bank.domain import BATCH_LIFECYCLE, BatchStatus
@@ -37,7 +38,7 @@ def make(*, currency: str, actor: Actor) -> BankBatch:
         [
             Order(
                 id=queries.end_to_end_id(order.id),
-                party=Party(order.payee_name, order.account_number, order.bic),
+                party=_party(order.payee_name, order.account_number, order.bic),
                 amount=order.amount,
                 reference=order.reason,
             )
@@ -73,7 +74,7 @@ def collect(*, on: date, actor: Actor) -> BankBatch | None:
         [
             Order(
                 id=debit_id(row.Payment.id),
-                party=Party(row.Mandate.holder_name, row.Mandate.account_number, row.Mandate.bic),
+                party=_party(row.Mandate.holder_name, row.Mandate.account_number, row.Mandate.bic),
                 amount=row.Payment.amount,
                 reference=f"Invoice {row.Invoice.number}",
                 mandate=row.Mandate.number,
@@ -87,6 +88,12 @@ def collect(*, on: date, actor: Actor) -> BankBatch | None:
     for row in rows:
         row.Collection.batch_number = number
     return _made(number, total, len(rows), content, collect_on, actor)
+
+
+def _party(name: str, account_number: str, bic: str) -> Party:
+    if account_number == ERASED:
+        raise Conflict(f"The data of {name} were erased, and the account with them. Cancel what is to be paid there.")
+    return Party(name, account_number, bic)
 
 
 def _made(number: str, total: Money, count: int, content: bytes, collect_on: date | None, actor: Actor) -> BankBatch:

@@ -12,7 +12,7 @@ from insurance.accounts import services as account_services
 from insurance.accounts.models import User
 from insurance.claims import services as claims
 from insurance.core import clock
-from insurance.core.audit import AuditEntry
+from insurance.core.audit import AuditEntry, opened
 from insurance.core.db import db, transaction
 from insurance.core.money import Money
 from insurance.core.outbox import Mail, MailStatus
@@ -244,7 +244,8 @@ def test_a_mail_that_failed_is_sent_to_the_corrected_address(pages, admin) -> No
     mail = db.session.get_one(Mail, mail.id, populate_existing=True)
     assert (mail.recipient, mail.status, mail.attempts, mail.last_error) == ("zoe@example.com", "due", 0, "")
     entry = db.session.query(AuditEntry).filter_by(action="resend").one()
-    assert (entry.before["recipient"], entry.after["recipient"]) == ("zoo@example.com", "zoe@example.com")
+    before, after = opened(entry)
+    assert (before["recipient"], after["recipient"]) == ("zoo@example.com", "zoe@example.com")
 
 
 # Audit

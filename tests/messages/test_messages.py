@@ -15,7 +15,7 @@ from flask import Flask
 from insurance.accounts import services as accounts
 from insurance.billing.domain import Step
 from insurance.core import clock, outbox
-from insurance.core.audit import AuditEntry
+from insurance.core.audit import AuditEntry, opened
 from insurance.core.db import add, db, transaction
 from insurance.core.errors import Conflict, NotAllowed, RuleBroken
 from insurance.core.outbox import Mail, MailStatus
@@ -241,7 +241,8 @@ def test_resend(app, server) -> None:
     with pytest.raises(NotAllowed):
         services.resend(mail_id=mail_id, recipient="zoe@example.com", actor=factories.user(Role.AGENT))
     services.resend(mail_id=mail_id, recipient="zoe@example.com", actor=admin)
-    assert db.session.query(AuditEntry).filter_by(action="resend").one().before["recipient"] == "zoo@example.com"
+    entry = db.session.query(AuditEntry).filter_by(action="resend").one()
+    assert opened(entry)[0]["recipient"] == "zoo@example.com"
     server.answer["rcpt"] = "250 OK"
     services.deliver_due()
     assert [arrived["To"] for arrived in server.taken] == ["zoe@example.com"]

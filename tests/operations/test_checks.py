@@ -415,8 +415,15 @@ def test_a_review_of_who_has_access_within_three_months(app: Flask) -> None:
         assert "/admin/privacy/access" in record("access_reviewed").advice
 
 
+def test_a_key_that_is_missing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.customer()  # whose name in the audit trail is sealed
+    assert record("keys").advice == ""
+    monkeypatch.setitem(app.config, "ENCRYPTION_KEYS", {"2027": b"n" * 32})
+    assert record("keys").state is State.FAILED
+
+
 def test_every_check_of_records_is_seen_to_fail() -> None:
-    others = {"migrations", "clocks", "company", "backup_recent", "access_reviewed"}
+    others = {"migrations", "clocks", "company", "backup_recent", "access_reviewed", "keys"}
     assert {name for name, _, _ in RECORDS} | others == {check.name for check in records.CHECKS}
 
 

@@ -14,12 +14,13 @@ from insurance.billing.models import BillingAccount, Invoice
 from insurance.claims import queries as claim_queries
 from insurance.claims import services as claims
 from insurance.claims.models import Claim
-from insurance.core import audit, clock, outbox
+from insurance.core import audit, clock, outbox, person_keys
 from insurance.core.audit import AuditEntry
 from insurance.core.db import Base, add, db, transaction
 from insurance.core.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from insurance.core.outbox import Mail, MailStatus
 from insurance.core.permissions import SYSTEM, Actor, Role
+from insurance.core.person_keys import PersonKey
 from insurance.customers import services as customers
 from insurance.customers.models import Customer
 from insurance.documents import services as documents
@@ -130,6 +131,8 @@ def test_a_copy_holds_everything_about_a_person_and_nothing_about_another(zoraid
     assert len(copy["documents"][0]["sha256"]) == len(copy["files"][0]["sha256"]) == 64
     assert not any(word in said for word in (other.name, other.number, "A visitor's", "password", "token_hash"))
     assert {entry["by"] for entry in copy["audit"]} == {"us", "you"}
+    assert SAID in [entry["after"].get("name") for entry in copy["audit"]]
+    assert '"sealed"' not in said
     read = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export")).one()
     assert (read.subject, read.subject_id, read.actor_id) == ("customers", zoraida.id, zoraida.user_id)
 
@@ -177,7 +180,12 @@ def test_an_erased_person_is_nowhere_but_where_the_law_or_the_chain_keeps_them(z
     for model in (Passkey, KeptForm, SignInTry):
         assert db.session.scalar(select(func.count()).select_from(model)) == 0, model
     assert db.session.scalars(select(Policy.number).where(Policy.bound_at.is_(None))).all() == []
-    assert holding(SAID, EMAIL) <= {"audit_entries", "documents", "claims", "disbursements", "claim_events"}
+    assert holding(SAID, EMAIL) <= {"documents", "claims", "disbursements", "claim_events"}
+    told = db.session.scalars(
+        select(AuditEntry).where(AuditEntry.subject == "customers", AuditEntry.action == "create")
+    )
+    assert audit.opened(told.one())[1]["name"] == person_keys.ERASED
+    assert db.session.scalars(select(PersonKey)).all() == []
     assert db.session.scalar(select(func.sum(Payment.amount_minor))) == minor
     assert documents.pdf(db.session.scalars(select(Document)).first())  # type: ignore[arg-type]
     assert len(claim_queries.attachments(db.session.scalars(select(Claim.id)).one())) == 1

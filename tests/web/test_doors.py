@@ -16,8 +16,11 @@ from werkzeug.routing import Rule
 from insurance.accounts import services as accounts
 from insurance.accounts import tokens
 from insurance.billing.domain import PaymentPlan
+from insurance.billing.models import Disbursement, Mandate
 from insurance.claims import queries as claim_queries
 from insurance.claims import services as claims
+from insurance.core import audit, person_keys
+from insurance.core.audit import AuditEntry
 from insurance.core.db import Base, Instant, db
 from insurance.core.errors import NotAllowed, NotFound
 from insurance.core.permissions import Actor, Role
@@ -379,6 +382,16 @@ def test_a_file_is_found_by_its_own_claim_alone(world) -> None:
 # Fields that were not asked
 
 
+def opened() -> list[tuple]:
+    """What is sealed, each time with another nonce, as it is read."""
+    keys = person_keys.load(list(db.session.scalars(select(person_keys.PersonKey.customer_id))))
+    rows = [tuple(row) for model in (Disbursement, Mandate) for row in db.session.execute(select(model.account_number))]
+    for entry in db.session.execute(select(AuditEntry.before, AuditEntry.after).order_by(AuditEntry.id)):
+        rows += [(name, audit.read(value, keys)) for said in entry for name, value in said.items()]
+    db.session.rollback()
+    return rows
+
+
 def facts() -> dict[str, list[tuple]]:
     """All rows, but for instants and what is drawn by chance."""
     chance = {
@@ -396,8 +409,12 @@ def facts() -> dict[str, list[tuple]]:
         "message_id",
         "hash",
         "previous_hash",
+        "sealed",
+        "account_number",
+        "before",
+        "after",
     }
-    held = {}
+    held: dict[str, list[tuple]] = {"sealed": opened()}
     with db.engine.connect() as connection:
         for table in Base.metadata.sorted_tables:
             columns = [

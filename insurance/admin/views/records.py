@@ -48,14 +48,13 @@ def audit() -> ResponseReturnValue:
 @bp.get("/audit/<int:entry_id>")
 @requires("audit:read")
 def audit_entry(entry_id: int) -> ResponseReturnValue:
-    entry = queries.get_entry(entry_id)
-    changes = [
-        (key.replace("_", " "), entry.before.get(key), entry.after.get(key))
-        for key in dict.fromkeys([*entry.before, *entry.after])
-    ]
+    entry, who = queries.get_entry(entry_id)
+    before, after = trail.opened(entry)
+    changes = [(key.replace("_", " "), before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
     return render_template(
         "admin/audit_entry.html",
         entry=entry,
+        who=who,
         sealed=trail.is_sealed(entry),
         act=queries.act(entry.subject, entry.action),
         changes=changes,

@@ -8,6 +8,7 @@ from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_97_10
 
 from ...core.errors import RuleBroken
+from ...core.person_keys import ERASED
 
 LIKE_IBAN = re.compile("[A-Z]{2}[0-9]{2}")
 SEPA = re.compile(
@@ -59,5 +60,5 @@ def is_iban(number: str) -> bool:
 
 
 def masked(number: str) -> str:
-    """An account's number with all but its last four characters hidden."""
-    return f"•••• {number[-4:]}" if number else ""
+    """An account's number with all but its last four characters hidden, or that it was erased."""
+    return number if number in ("", ERASED) else f"•••• {number[-4:]}"

@@ -94,7 +94,7 @@ def orders_for_batch(currency: str) -> Sequence[Disbursement]:
         .where(
             Disbursement.status == DisbursementStatus.APPROVED,
             Disbursement.currency == currency,
-            Disbursement.account_number != "",
+            Disbursement.sealed_account != "",
             Disbursement.batch_number == "",
         )
         .order_by(Disbursement.id)
@@ -110,7 +110,7 @@ def waiting_for_batch() -> list[Row]:
             select(Disbursement.currency, func.count(), func.sum(Disbursement.amount_minor))
             .where(
                 Disbursement.status == DisbursementStatus.APPROVED,
-                Disbursement.account_number != "",
+                Disbursement.sealed_account != "",
                 Disbursement.batch_number == "",
             )
             .group_by(Disbursement.currency)
@@ -153,7 +153,7 @@ def refunded_to(account_id: int) -> Disbursement | None:
     """The last refund of an account that went, or is to go, to a bank account that did not send it back."""
     return db.session.scalar(
         select(Disbursement)
-        .where(Disbursement.account_id == account_id, Disbursement.account_number != "")
+        .where(Disbursement.account_id == account_id, Disbursement.sealed_account != "")
         .where(Disbursement.status.not_in((DisbursementStatus.CANCELLED, DisbursementStatus.RETURNED)))
         .order_by(Disbursement.id.desc())
         .limit(1)

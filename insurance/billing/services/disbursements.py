@@ -7,7 +7,7 @@ from datetime import date
 
 from flask import current_app
 
-from ...core import audit, clock, outbox
+from ...core import audit, clock, outbox, person_keys
 from ...core.db import add, db, lock, transactional
 from ...core.errors import Conflict, NotAllowed, RuleBroken
 from ...core.money import Money
@@ -57,7 +57,7 @@ def request(
             account_id=account_id,
             replaces_id=replaces_id,
             payee_name=payee_name,
-            account_number=account_number,
+            sealed_account=person_keys.seal(customer_id, account_number, Disbursement.PLACE),
             bic=bic,
             by_gateway=by_gateway,
             reason=reason,
@@ -76,6 +76,7 @@ def request(
         order,
         label=reason,
         actor=actor,
+        person=customer_id,
         amount=amount,
         payee_name=payee_name,
         account=masked(account_number),

@@ -172,7 +172,7 @@ def note(*, claim_id: int, text: str, actor: Actor) -> Claim:
     """Add a note for staff."""
     claim = for_staff("claim:note", claim_id, actor)
     log(claim, "note", actor, note=text)
-    audit.record("note", claim, label=label(claim), actor=actor, note=text)
+    audit.record("note", claim, label=label(claim), actor=actor, person=claim.customer_id, note=text)
     return claim
 
 

@@ -212,7 +212,7 @@ def _set_facts(claim: Claim, facts: dict[str, Any], action: str, actor: Actor) -
         else:
             setattr(claim, name, value)
     claim.version += 1
-    audit.record(action, claim, label=label(claim), actor=actor, before=before, **facts)
+    audit.record(action, claim, label=label(claim), actor=actor, person=claim.customer_id, before=before, **facts)
 
 
 def _bound_policy(policy_id: int, actor: Actor) -> Policy:

@@ -17,6 +17,7 @@ from ...privacy.domain import REVIEW_DAYS
 from ...privacy.queries import access
 from ...products.models import ProductVersion, VersionStatus
 from .. import backup
+from .. import keys as sealed_rows
 from . import Checks, Settings
 
 CHECKS = Checks()
@@ -130,6 +131,13 @@ def audit_verified(_settings: Settings) -> str:
 def access_reviewed(_settings: Settings) -> str:
     """Somebody went through who has access within three months."""
     return _too_old(access.last_review(), timedelta(days=REVIEW_DAYS), "Go through /admin/privacy/access and note it.")
+
+
+@CHECKS.failure()
+def keys(_settings: Settings) -> str:
+    """What is sealed can be opened: no row hangs on a key that is not in ENCRYPTION_KEYS."""
+    said = [f"{count} rows hang on the key {key_id!r}" for key_id, count in sealed_rows.missing().items()]
+    return f"{', '.join(said)}: put it back into ENCRYPTION_KEYS." if said else ""
 
 
 def _done(job: str) -> datetime | None:

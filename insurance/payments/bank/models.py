@@ -3,18 +3,19 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from ...core.db import Base, BigId, identity, words
 from ...core.db import money as money_of
+from ...core.encryption import Sealed
 from .domain import BatchStatus, LineStatus
 
 
 class BankBatch(Base):
     """A file that lets the bank pay some disbursements, or collect some direct debits on one day.
 
-    Its bytes are kept as they were made.
+    Its bytes are kept as they were made, and sealed.
     """
 
     __tablename__ = "bank_batches"
@@ -25,7 +26,7 @@ class BankBatch(Base):
     count: Mapped[int]
     total_minor: Mapped[int] = mapped_column(BigId)
     currency: Mapped[str] = mapped_column(String(3))
-    content: Mapped[bytes] = deferred(mapped_column(LargeBinary, nullable=False))
+    content: Mapped[bytes] = deferred(mapped_column(Sealed("bank_batches.content"), nullable=False))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     created_by_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
@@ -41,13 +42,13 @@ class BankBatch(Base):
 
 
 class BankStatement(Base):
-    """A statement's file. `mapping` says how its columns were read, for the next one from the same bank."""
+    """A statement's file, sealed. `mapping` says how its columns were read, for the next one from the same bank."""
 
     __tablename__ = "bank_statements"
 
     id: Mapped[int] = identity()
     name: Mapped[str] = mapped_column(String(120))
-    content: Mapped[bytes] = deferred(mapped_column(LargeBinary, nullable=False))
+    content: Mapped[bytes] = deferred(mapped_column(Sealed("bank_statements.content"), nullable=False))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     mapping: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     uploaded_at: Mapped[datetime]

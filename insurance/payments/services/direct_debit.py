@@ -12,7 +12,7 @@ from ...billing import queries as billing
 from ...billing.domain import check_debtor_account, masked
 from ...billing.models import OPEN, BillingAccount, Invoice, Mandate
 from ...billing.services.announcement import announcement
-from ...core import audit, clock, numbering
+from ...core import audit, clock, numbering, person_keys
 from ...core.dates import in_words
 from ...core.db import add, db, lock, transactional
 from ...core.errors import Conflict, RuleBroken
@@ -64,7 +64,7 @@ def give(
             number=numbering.take("MND"),
             account_id=account.id,
             holder_name=holder_name,
-            account_number=account_number,
+            sealed_account=person_keys.seal(account.customer_id, account_number, Mandate.PLACE),
             bic=bic,
             signed_on=signed_on or clock.today(),
             given_by_id=actor.id,

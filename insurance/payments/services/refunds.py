@@ -14,6 +14,7 @@ from ...core.errors import Conflict, RuleBroken
 from ...core.idempotency import once
 from ...core.money import Money
 from ...core.permissions import SYSTEM, Actor
+from ...core.person_keys import ERASED
 from .. import gateways, money_out, queries
 from ..domain import PaymentMethod
 from ..gateways import Unreachable
@@ -49,7 +50,7 @@ def refund(
         raise RuleBroken("A card payment goes back to its card. Leave the account out.", "account_number")
     if not to_card and not account_number:
         before = billing.refunded_to(account.id)
-        if before is None:
+        if before is None or before.account_number == ERASED:
             raise RuleBroken("Send the account to pay to. None is known from an earlier refund.", "account_number")
         payee_name, account_number, bic = payee_name or before.payee_name, before.account_number, before.bic
     if amount > payment.left:

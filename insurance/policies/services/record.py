@@ -78,5 +78,5 @@ def note(*, policy_id: int, version: int, text: str, actor: Actor) -> Policy:
     check_version(policy, version)
     before, policy.note = {"note": policy.note}, text
     policy.version += 1
-    audit.record("note", policy, label=policy.number, actor=actor, before=before, note=text)
+    audit.record("note", policy, label=policy.number, actor=actor, person=policy.customer_id, before=before, note=text)
     return policy

@@ -22,7 +22,7 @@ from ...accounts.models import (
 )
 from ...api.models import KeptAnswer
 from ...billing.models import BillingAccount, Mandate
-from ...core import audit, clock
+from ...core import audit, clock, person_keys
 from ...core.db import add, db, lock, transactional
 from ...core.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from ...core.outbox import Mail, MailStatus
@@ -80,7 +80,8 @@ def _approve(erasure_id: int, version: int | None, actor: Actor) -> Erasure:
     _check_can_be_erased(customer)
     person = queries.person(customer)
     customers.erase(customer, keep_until=keep_until(queries.last_business(customer)))
-    _destroy_key(customer)
+    _end_collection(customer)
+    person_keys.destroy(customer.id)
     _forget_words(person)
     if person.user:
         _forget_user(person.user, customer.name)
@@ -122,12 +123,8 @@ def _check_can_be_erased(customer: Customer) -> None:
         raise Conflict(f"This cannot be erased yet. {' '.join(hindrances)}")
 
 
-def _destroy_key(customer: Customer) -> None:
-    """Destroy the person's own key, with which whatever is sealed with it, wherever it lies, opens no more.
-
-    Until there is such a key, what names a bank or a card is cleared where it can be; approved orders and signed
-    mandates are frozen by the database.
-    """
+def _end_collection(customer: Customer) -> None:
+    """Nothing is collected any more by autopay or under a mandate."""
     accounts = queries.accounts_of(customer)
     db.session.execute(
         update(Autopay)

@@ -5,7 +5,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from ...core import audit, clock
+from ...core import audit, clock, person_keys
 from ...core.db import db, lock, transactional
 from ...core.money import Money
 from ...core.permissions import Actor, Role, check_may
@@ -25,6 +25,10 @@ def export_person(*, customer_id: int, actor: Actor) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: [_plain(row) for row in db.session.execute(select).mappings()] for name, select in selects.items()
     }
+    keys = person_keys.load([customer_id])
+    for entry in found["audit"]:
+        for side in ("before", "after"):
+            entry[side] = {name: audit.read(value, keys) for name, value in entry[side].items()}
     for single in ("person", "user"):
         found[single] = next(iter(found[single]), None)
     audit.record("export", customer, label=customer.number, actor=actor)
