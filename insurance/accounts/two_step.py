@@ -33,7 +33,8 @@ TOO_LATE = "That took longer than ten minutes. Sign in again."
 
 def is_required(role: Role) -> bool:
     """Whether people of a role may work only with a second step."""
-    return current_app.config["REQUIRE_TWO_STEP"] and role is not Role.CUSTOMER
+    who = current_app.config["REQUIRE_TWO_STEP"]
+    return who == "everybody" or (who == "staff" and role is not Role.CUSTOMER)
 
 
 # Between password and session

@@ -32,15 +32,16 @@ def read(monkeypatch, tmp_path):
 def test_production_starts_with_what_is_safe_and_asks_staff_for_two_steps(read) -> None:
     found = read()
     assert found["ENCRYPTION_KEYS"] == {"2026": b"k" * 32}
-    assert found["REQUIRE_TWO_STEP"] is True
-    assert read(REQUIRE_TWO_STEP="false")["REQUIRE_TWO_STEP"] is False
+    assert found["REQUIRE_TWO_STEP"] == "staff"
+    assert read(REQUIRE_TWO_STEP="false")["REQUIRE_TWO_STEP"] == "nobody"
+    assert read(REQUIRE_TWO_STEP="everybody")["REQUIRE_TWO_STEP"] == "everybody"
 
 
 def test_development_makes_its_own_key_and_asks_for_one_step(read) -> None:
     found = read(APP_ENV="development", ENCRYPTION_KEYS="")
-    assert found["REQUIRE_TWO_STEP"] is False
+    assert found["REQUIRE_TWO_STEP"] == "nobody"
     assert [len(key) for key in found["ENCRYPTION_KEYS"].values()] == [32]
-    assert read(APP_ENV="development", REQUIRE_TWO_STEP="true")["REQUIRE_TWO_STEP"] is True
+    assert read(APP_ENV="development", REQUIRE_TWO_STEP="true")["REQUIRE_TWO_STEP"] == "staff"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from typing import Any
 from wtforms.validators import ValidationError
 
 from ...core import clock
+from ...core.errors import RuleBroken
 from ...web.forms import CheckField, ChoiceField, DateField, FilesField, Form, Input, KeyField, MoneyField, TextField
+from ...web.scanner import refuse_infected
 from ...web.uploads import MOST_BYTES, clean_name
 from .statements import DATE_FORMATS, DECIMALS
 
@@ -71,6 +73,11 @@ class StatementField(FilesField):
         read: Any = [(clean_name(file.filename or ""), file.stream.read(MOST_BYTES + 1)) for file in self._sent]
         if any(len(content) > MOST_BYTES for _, content in read):
             raise ValidationError("The file must be 10 MB or smaller. Import it in parts")
+        for name, content in read:
+            try:
+                refuse_infected(content, name)
+            except RuleBroken as refusal:
+                raise ValidationError(refusal.message) from None
         self.data = read
 
 
