@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 import config
 from insurance.accounts.models import User
@@ -412,8 +414,47 @@ def test_a_backup_of_the_last_day(app: Flask, tmp_path: Path, monkeypatch: pytes
     assert record("backup_recent").state is State.FAILED
 
 
+def as_role(role: str, statement: str) -> None:
+    with transaction():
+        db.session.execute(text(f"SET LOCAL ROLE {role}"))
+        db.session.execute(text(statement))
+
+
+@pytest.mark.postgresql_only
+def test_web_and_worker_read_and_write_rows_and_change_no_table(app: Flask) -> None:
+    role = f"web_{uuid.uuid4().hex[:8]}"
+    assert "rights grant" in record("database_rights").advice
+    with transaction():
+        db.session.execute(text(f"CREATE ROLE {role}"))
+    try:
+        assert "may read and write" in app.test_cli_runner().invoke(args=["rights", "grant", role]).output
+        with transaction():
+            db.session.execute(text(f"SET LOCAL ROLE {role}"))
+            assert record("database_rights").advice == ""
+            factories.user(Role.AGENT)
+        for statement in (
+            "CREATE TABLE more (id int)",
+            "ALTER TABLE users ADD more int",
+            "ALTER TABLE audit_entries DISABLE TRIGGER USER",
+            "TRUNCATE audit_entries",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                as_role(role, statement)
+    finally:
+        with transaction():
+            db.session.execute(text(f"DROP OWNED BY {role}"))
+            db.session.execute(text(f"DROP ROLE {role}"))
+
+
+@pytest.mark.sqlite_only
+def test_sqlite_has_no_roles(app: Flask) -> None:
+    assert record("database_rights").advice == ""
+    assert "SQLite has no roles" in app.test_cli_runner().invoke(args=["rights", "grant", "web"]).output
+
+
 def test_every_check_of_records_is_seen_to_fail() -> None:
-    others = {"migrations", "clocks", "company", "backup_recent"}
+    others = {"migrations", "clocks", "company", "backup_recent", "database_rights"}
     assert {name for name, _, _ in RECORDS} | others == {check.name for check in records.CHECKS}
 
 
