@@ -424,6 +424,14 @@ def test_a_passkey_is_a_second_step_after_the_password_and_signs_in_by_itself(cl
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.parametrize(("who", "asked"), [("everybody", True), ("staff", False), ("nobody", False)])
+def test_customers_need_a_second_step_where_everybody_does(app, client, monkeypatch, who, asked) -> None:
+    monkeypatch.setitem(app.config, "REQUIRE_TWO_STEP", who)
+    factories.signed_in(client, factories.user(Role.CUSTOMER))
+    assert (client.get("/portal").location == "/account/two-step") is asked
+
+
+@pytest.mark.sqlite_only
 def test_staff_without_a_second_step_are_led_to_it_and_can_do_nothing_else(
     client, required, agent, monkeypatch
 ) -> None:

@@ -44,6 +44,13 @@ def test_development_makes_its_own_key_and_asks_for_one_step(read) -> None:
     assert read(APP_ENV="development", REQUIRE_TWO_STEP="true")["REQUIRE_TWO_STEP"] == "staff"
 
 
+def test_a_secret_can_come_from_the_file_of_a_secret_store(read, tmp_path) -> None:
+    (tmp_path / "key").write_text("a1b2c3d4e5f60718293a4b5c6d7e8f90\n")
+    assert (
+        read(SECRET_KEY="", SECRET_KEY_FILE=str(tmp_path / "key"))["SECRET_KEY"] == "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
