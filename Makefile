@@ -4,8 +4,9 @@ PYTHON ?= python3
 PY := .venv/bin/python
 FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
+PIP_AUDIT := 2.10.1
 
-.PHONY: help run test check installations lint types demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
+.PHONY: help run test check installations lint types audit demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -76,6 +77,12 @@ docs: .venv/.runtime ## write docs/lifecycles.md from the code
 
 screenshots: .venv/.development ## take the README's pictures anew (needs Chromium)
 	@$(PY) -m tests.browser.screenshots
+
+audit: .venv/.runtime ## look for known weaknesses in what is installed (asks PyPI), and for newer versions
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
+	@.venv/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements.txt
+	@$(PY) -m pip list --outdated
 
 lock: ## compile requirements.in and requirements-dev.in with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.txt

@@ -65,6 +65,9 @@ NAMES = [
     "SLOW_QUERY_MS",
     "TRUSTED_PROXIES",
     "REQUIRE_TWO_STEP",
+    "CLAMD_URL",
+    "LOG_SERVER",
+    "OUTBOUND_HOSTS",
     "OIDC_ISSUER",
     "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
@@ -75,6 +78,8 @@ NAMES = [
     "PORT",
 ]
 """The variables that are read."""
+TWO_STEP = {"false": "nobody", "0": "nobody", "no": "nobody", "true": "staff", "1": "staff", "yes": "staff"}
+"""Who needs a second step, in the words of before."""
 ENGINES = ("embedded", "procrastinate")
 CONNECTIONS = 10
 """How many connections a process may hold: one for each thread that serves, and some for what these leave late."""
@@ -84,7 +89,7 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
     """The settings as Flask wants them; what cannot be read, or is unsafe in production, is refused in words."""
     if env_file:
         load_dotenv(env_file)
-    env = os.environ.get
+    env = _env
     unreadable: list[str] = []
 
     def parsed(name: str, default: str, parse: Callable[[str], T], wanted: str) -> T:
@@ -102,6 +107,7 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
     currency = parsed("CURRENCY", "USD", _one_of(CURRENCIES), "the code of a currency, such as USD")
     minutes = "a number of requests"
     production = app_env == "production"
+    careful = "staff" if production else "nobody"
     secret = env("SECRET_KEY") or (None if production else _own_secret(data_dir))
     ring = parsed("ENCRYPTION_KEYS", "", _keys, "like id:base64 of 32 bytes, separated by commas")
     url = _database_url(env("DATABASE_URL") or f"sqlite:///{data_dir / 'insurance.db'}")
@@ -149,7 +155,10 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
         "SLOW_QUERY_MS": parsed("SLOW_QUERY_MS", "500", int, "a number of milliseconds"),
         "TRUSTED_PROXIES": parsed("TRUSTED_PROXIES", "0", int, "a number of proxies"),
         "WEB_CONCURRENCY": parsed("WEB_CONCURRENCY", "1", int, "a number of processes"),
-        "REQUIRE_TWO_STEP": _is_true(env("REQUIRE_TWO_STEP") or str(production)),
+        "REQUIRE_TWO_STEP": parsed("REQUIRE_TWO_STEP", careful, _who, "nobody, staff or everybody"),
+        "CLAMD_URL": env("CLAMD_URL", ""),
+        "LOG_SERVER": env("LOG_SERVER", ""),
+        "OUTBOUND_HOSTS": [host.strip() for host in env("OUTBOUND_HOSTS", "").split(",") if host.strip()],
         "OIDC_ISSUER": env("OIDC_ISSUER", ""),
         "OIDC_CLIENT_ID": env("OIDC_CLIENT_ID", ""),
         "OIDC_CLIENT_SECRET": env("OIDC_CLIENT_SECRET", ""),
@@ -173,6 +182,18 @@ def read(env_file: Path | None = ROOT / ".env", *, refuse: bool = True) -> dict:
     if refuse and (unreadable or (production and wrong)):
         raise UnsafeConfigurationError("\n".join(["This configuration is refused:", *(unreadable or wrong)]))
     return settings
+
+
+def _env(name: str, default: Any = None) -> Any:
+    """A variable or, where NAME_FILE says which, what a file holds: so secret stores and systemd hand out secrets."""
+    if file := os.environ.get(f"{name}_FILE"):
+        return Path(file).read_text().strip()
+    return os.environ.get(name, default)
+
+
+def _who(text: str) -> str:
+    word = text.lower()
+    return _one_of(("nobody", "staff", "everybody"))(TWO_STEP.get(word, word))
 
 
 def _is_true(text: str) -> bool:

@@ -36,15 +36,15 @@ class SignInAgainForm(Form):
 
 
 class CodeField(TextField):
-    """A code of the second step: six figures from an app, or the twenty of a recovery code, however they are spaced."""
+    """A code of the second step: six figures from an app, or a recovery code, however they are spaced."""
 
-    inputmode = "numeric"
+    inputmode = "text"
 
     def parse(self, text: str) -> str:
-        """The figures alone."""
-        code = re.sub(r"[\s-]", "", text)
-        if not re.fullmatch("[0-9]{6}|[0-9]{20}", code):
-            raise ValueError(f"{self.noun} must have 6 figures, or 20 if it is a recovery code")
+        """The code alone."""
+        code = re.sub(r"[\s-]", "", text).lower()
+        if not re.fullmatch("[0-9]{6}|[a-z2-7]{24}", code):
+            raise ValueError(f"{self.noun} must have 6 figures, or the 24 letters and figures of a recovery code")
         return code
 
 

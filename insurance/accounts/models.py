@@ -165,6 +165,18 @@ class SignInTry(Base):
     by_code: Mapped[bool] = mapped_column(Boolean(name="by_code"), default=False)
 
 
+class MailRequest(Base):
+    """A mail that a visitor asked us to send to an address, counted by every worker alike and kept for an hour."""
+
+    __tablename__ = "mail_requests"
+    __table_args__ = (Index(None, "email", "at"), Index(None, "address", "at"))
+
+    id: Mapped[int] = identity()
+    email: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str] = mapped_column(String(60))
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 # The second step
 
 

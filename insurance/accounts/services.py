@@ -15,7 +15,7 @@ from ..core.encryption import seal
 from ..core.errors import Conflict, NotAllowed, NotFound, RuleBroken, TooMany
 from ..core.permissions import SYSTEM, Actor, Role, check_may
 from . import passwords, queries
-from .models import KeptForm, Link, LinkPurpose, PendingSignIn, SignInSession, SignInTry, Theme, User
+from .models import KeptForm, Link, LinkPurpose, MailRequest, PendingSignIn, SignInSession, SignInTry, Theme, User
 
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = {
@@ -71,12 +71,27 @@ def _spend_links(user: User) -> None:
 # Getting an account
 
 
-def register(*, name: str, email: str, password: str, browser: str) -> None:
+@transactional
+def ask_for_mail(*, email: str, address: str) -> None:
+    """Count a mail that a visitor asks for; too many are refused, whether there is an account or not."""
+    email, address = email.lower(), address[:60]
+    since = clock.now() - queries.MAIL_WINDOW
+    db.session.execute(delete(MailRequest).where(MailRequest.at <= since))
+    if queries.mails_asked_for(since, email=email) >= queries.MOST_MAILS:
+        raise TooMany("Many mails went to this address within an hour. Look for them, or try again later.")
+    if queries.mails_asked_for(since, address=address) >= queries.MOST_MAILS_OF_ADDRESS:
+        raise TooMany("Many mails were asked for from where you are within an hour. Try again later, or call us.")
+    add(MailRequest(email=email, address=address, at=clock.now()))
+
+
+def register(*, name: str, email: str, password: str, browser: str, address: str = "") -> None:
     """Make a customer's account and mail the link that confirms it. A known address gets a mail that says so.
 
-    `browser` is a secret that the registering browser keeps: in it, the link alone confirms.
+    `browser` is a secret that the registering browser keeps: in it, the link alone confirms. `address` is where the
+    request is from.
     """
     passwords.check_password(password, email=email, name=name)
+    ask_for_mail(email=email, address=address)
     password_hash = passwords.hash_password(password)
     _register(name=name, email=email, password_hash=password_hash, browser_hash=queries.hash_token(browser))
 
@@ -144,9 +159,14 @@ def set_password(link_id: int, purpose: LinkPurpose, password_hash: str) -> User
     return user
 
 
-@transactional
-def ask_for_reset(*, email: str) -> None:
+def ask_for_reset(*, email: str, address: str = "") -> None:
     """Mail a link to set a new password, if the address has an account; the caller is not told whether."""
+    ask_for_mail(email=email, address=address)
+    _ask_for_reset(email)
+
+
+@transactional
+def _ask_for_reset(email: str) -> None:
     user = queries.find_user(email)
     if user and user.active and user.confirmed_at:
         outbox.enqueue("reset", to=user.email, name=user.name, link_id=make_link(user, LinkPurpose.RESET).id)

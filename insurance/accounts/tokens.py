@@ -51,7 +51,7 @@ def sign_in(*, email: str, password: str, otp: str, address: str, program: str) 
         if user.two_step_since and not otp:
             raise RuleBroken("This account has a second step. Send its code, or a recovery code, as otp.", "otp")
         if user.two_step_since:
-            two_step.check_code(user_id=user.id, code="".join(re.findall("[0-9]", otp)), address=address)
+            two_step.check_code(user_id=user.id, code=re.sub(r"[\s-]", "", otp).lower(), address=address)
     except RuleBroken as refusal:
         field = "otp" if refusal.field == "code" else refusal.field
         raise NotSignedIn(refusal.message, field) from None

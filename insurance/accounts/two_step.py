@@ -22,8 +22,10 @@ PENDING_LIFE = timedelta(minutes=10)
 STEP_SECONDS = 30
 DRIFT = 1
 """How many half minutes a phone's clock may be ahead or behind."""
-CODES, GROUPS = 10, 4
-RECOVERY_DIGITS = 5 * GROUPS
+CODES, GROUPS, IN_GROUP = 10, 6, 4
+LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+"""Of recovery codes: 24 of them are 120 bits, so that fingerprints need no stretching."""
+APP_DIGITS = 6
 RECOVERY = "recovery code"
 WRONG_CODE = "This code is not right, or was used already. Wait for the next one, or use a recovery code."
 TOO_LATE = "That took longer than ten minutes. Sign in again."
@@ -31,7 +33,8 @@ TOO_LATE = "That took longer than ten minutes. Sign in again."
 
 def is_required(role: Role) -> bool:
     """Whether people of a role may work only with a second step."""
-    return current_app.config["REQUIRE_TWO_STEP"] and role is not Role.CUSTOMER
+    who = current_app.config["REQUIRE_TWO_STEP"]
+    return who == "everybody" or (who == "staff" and role is not Role.CUSTOMER)
 
 
 # Between password and session
@@ -93,7 +96,7 @@ def _try(user_id: int, code: str, address: str) -> bool:
     user = lock(User, user_id)  # of many who send the same code at once, one is first
     if queries.failures(user.email, clock.now() - queries.THROTTLE_WINDOW, by_code=True) >= queries.MOST_TRIES:
         raise TooMany("Too many wrong codes for this account. Wait five minutes.")
-    right = _spend_recovery_code(user, code) if len(code) == RECOVERY_DIGITS else _spend_app_code(user, code)
+    right = _spend_app_code(user, code) if len(code) == APP_DIGITS else _spend_recovery_code(user, code)
     if not right:
         services.count_failure(user.email, address, by_code=True)
     return right
@@ -191,10 +194,14 @@ def renew_codes(*, actor: Actor) -> list[str]:
 
 def _make_codes(user: User) -> list[str]:
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    groups = [[f"{secrets.randbelow(100_000):05}" for _ in range(GROUPS)] for _ in range(CODES)]
-    fingerprints = [encryption.fingerprint("".join(code), RECOVERY) for code in groups]
+    codes = [[_group() for _ in range(GROUPS)] for _ in range(CODES)]
+    fingerprints = [encryption.fingerprint("".join(code), RECOVERY) for code in codes]
     add_all([RecoveryCode(user_id=user.id, fingerprint=fingerprint) for fingerprint in fingerprints])
-    return [" ".join(code) for code in groups]
+    return [" ".join(code) for code in codes]
+
+
+def _group() -> str:
+    return "".join(secrets.choice(LETTERS) for _ in range(IN_GROUP))
 
 
 def added(user: User, what: str, actor: Actor) -> list[str]:

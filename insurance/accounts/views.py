@@ -209,6 +209,7 @@ def register() -> ResponseReturnValue:
                 email=form.email.data,
                 password=form.password.data,
                 browser=session["registration"],
+                address=_address(),
             )
             session["mailed_to"] = form.email.data
             return redirect(url_for("accounts.mailed"), 303)
@@ -245,9 +246,10 @@ def confirm(token: str) -> ResponseReturnValue:
 def forgot() -> ResponseReturnValue:
     form = forms.ForgotForm()
     if form.validate_on_submit():
-        services.ask_for_reset(email=form.email.data)
-        session["mailed_to"] = form.email.data
-        return redirect(url_for("accounts.forgot_mailed"), 303)
+        with form.refusals():
+            services.ask_for_reset(email=form.email.data, address=_address())
+            session["mailed_to"] = form.email.data
+            return redirect(url_for("accounts.forgot_mailed"), 303)
     return form.page("accounts/forgot.html")
 
 
@@ -328,6 +330,7 @@ def change_password() -> ResponseReturnValue:
 
 @bp.post("/account/sessions/<int:session_id>/end")
 @requires("account:use")
+@fresh
 def end_session(session_id: int) -> ResponseReturnValue:
     if not forms.ActForm().validate_on_submit():
         raise NotFound("We cannot find that session.")

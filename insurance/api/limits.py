@@ -12,6 +12,7 @@ from ..core.errors import TooMany
 
 WINDOW = 60
 REDIS_SECONDS = 0.2
+CONNECT_SECONDS = 1.0  # with a TLS handshake, once for each process
 """For so long Redis may keep a request waiting."""
 REDIS_PAUSE = 10
 """For so long a Redis that failed is left alone, so that it does not keep every request waiting."""
@@ -38,7 +39,7 @@ def _count_together(window: int, who: str) -> int:
         kept["connection"] = Redis.from_url(
             current_app.config["REDIS_URL"],
             socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
             retry=None,
         )
     key = f"insurance:requests:{window}:{who}"

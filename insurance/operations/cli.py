@@ -40,7 +40,7 @@ from ..privacy.services import erasure, export
 from ..products import queries as product_queries
 from ..products import services as products
 from ..products.domain import rate
-from . import backup, cases, checks, keys, verify
+from . import backup, cases, checks, keys, rights, verify
 from .checks import machine, records
 from .checks import settings as of_settings
 
@@ -81,6 +81,7 @@ def register(app: Flask) -> None:
         privacy_group,
         access_group,
         keys_group,
+        rights_group,
     ):
         app.cli.add_command(group)
     for command in (verify_command, check_command, cases_command, rate_command):
@@ -410,6 +411,20 @@ def check_command(deploy: bool, as_json: bool) -> None:  # noqa: ARG001 (the one
         counts = Counter(one.state for one in found)
         click.echo(", ".join(f"{counts[state]} {state}" for state in checks.State))
     sys.exit(any(one.state is checks.State.FAILED for one in found))
+
+
+rights_group = AppGroup("rights", help="What roles of the database may do.")
+
+
+@rights_group.command("grant")
+@click.argument("role")
+def rights_grant(role: str) -> None:
+    """Let a role read and write rows, as web and worker do; run by the owner of the tables."""
+    try:
+        rights.grant(role=role)
+    except (Refusal, DBAPIError) as error:
+        raise click.ClickException(str(getattr(error, "orig", error))) from error
+    click.echo(f"{role} may read and write rows.")
 
 
 @click.command("cases")

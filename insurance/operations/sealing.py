@@ -13,14 +13,17 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ..core.errors import RuleBroken
 
-MAGIC = b"SEALED01"
+MAGIC = b"SEALED02"
+"""What new archives begin with."""
+STRETCHING = {b"SEALED01": 1, MAGIC: 3}
+"""By what an archive begins with, how often scrypt goes its 32 MB way (p): what older versions sealed opens still."""
 CHUNK = 1 << 20
 SALT_BYTES = 16
 TAG_BYTES = 16
 
 
-def _cipher(passphrase: str, salt: bytes) -> AESGCM:
-    return AESGCM(Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(passphrase.encode()))
+def _cipher(magic: bytes, passphrase: str, salt: bytes) -> AESGCM:
+    return AESGCM(Scrypt(salt=salt, length=32, n=2**15, r=8, p=STRETCHING[magic]).derive(passphrase.encode()))
 
 
 def _nonce(place: int, last: bool) -> bytes:
@@ -33,7 +36,7 @@ class Sealer:
 
     def __init__(self, out: BinaryIO, passphrase: str) -> None:
         salt = secrets.token_bytes(SALT_BYTES)
-        self._out, self._cipher, self._place, self._waiting = out, _cipher(passphrase, salt), 0, bytearray()
+        self._out, self._cipher, self._place, self._waiting = out, _cipher(MAGIC, passphrase, salt), 0, bytearray()
         out.write(MAGIC + salt)
 
     def write(self, data: bytes) -> int:
@@ -58,9 +61,10 @@ class Opener:
     """Reads a sealed stream, and gives what was written; refuses whatever is not exactly that."""
 
     def __init__(self, sealed: BinaryIO, passphrase: str) -> None:
-        if sealed.read(len(MAGIC)) != MAGIC:
+        self._magic = sealed.read(len(MAGIC))
+        if self._magic not in STRETCHING:
             raise RuleBroken("The file is not a sealed backup.")
-        self._cipher = _cipher(passphrase, sealed.read(SALT_BYTES))
+        self._cipher = _cipher(self._magic, passphrase, sealed.read(SALT_BYTES))
         self._sealed, self._place, self._ready = sealed, 0, bytearray()
         self._next = sealed.read(CHUNK + TAG_BYTES)
         self._ended = False
@@ -77,7 +81,7 @@ class Opener:
         chunk, self._next = self._next, self._sealed.read(CHUNK + TAG_BYTES)
         self._ended = not self._next
         try:
-            self._ready += self._cipher.decrypt(_nonce(self._place, self._ended), chunk, MAGIC)
+            self._ready += self._cipher.decrypt(_nonce(self._place, self._ended), chunk, self._magic)
         except InvalidTag as error:
             raise RuleBroken("The backup does not open: another passphrase sealed it, or it was damaged.") from error
         self._place += 1

@@ -21,7 +21,7 @@ MISSING = "–"
 def register(app: Flask) -> None:
     """Offer what is below to the templates."""
     app.jinja_env.filters.update(
-        money=money, date=date, long_date=long_date, time=time, datetime=datetime, plural=plural
+        money=money, date=date, long_date=long_date, time=time, datetime=datetime, browser=browser, plural=plural
     )
     app.jinja_env.globals.update(
         icon=icon,
@@ -34,6 +34,26 @@ def register(app: Flask) -> None:
         money_of=Money,
         last_day=last_day,
     )
+
+
+BROWSERS = [
+    ("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"),
+]  # fmt: skip
+SYSTEMS = [
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"), ("Windows", "Windows"),
+    ("Macintosh", "Mac"), ("Linux", "Linux"),
+]  # fmt: skip
+"""Signs in what browsers call themselves, and what people call them: many name others too, so the first one counts."""
+
+
+def browser(agent: str) -> str:
+    """Firefox on Linux; what is none that we know, by the first word of what it calls itself."""
+    name = next((name for sign, name in BROWSERS if sign in agent), "")
+    system = next((system for sign, system in SYSTEMS if sign in agent), "")
+    if not name:
+        return agent.split("/")[0].split(" ")[0][:40] or "Unknown program"
+    return f"{name} on {system}" if system else name
 
 
 def money(amount: Money | None) -> str:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
-from ..core.errors import NotSignedIn
+from ..core.errors import NotAllowed, NotSignedIn
 from ..core.permissions import EVERY_PERMISSION, Actor, check_may
 
 V = TypeVar("V", bound=Callable)
@@ -90,6 +90,8 @@ def _check() -> ResponseReturnValue | None:
     g.request_id = _request_id()
     if unreadable(request.full_path):
         abort(400)
+    if is_for_programs() and _came_in_the_clear():
+        raise NotAllowed("The API answers by https alone. What was sent could be read on its way: change the key.")
     if request.endpoint is None:
         return None
     permissions = permissions_of(current_app, request.endpoint)
@@ -103,6 +105,13 @@ def _check() -> ResponseReturnValue | None:
     if not any(map(current_user.may, permissions)):
         check_may(current_user, permissions[0])
     return None
+
+
+def _came_in_the_clear() -> bool:
+    """Whether our proxy says so. Programs are not led to https: they would send their key in the clear each time."""
+    config = current_app.config
+    said = config["TRUSTED_PROXIES"] and "X-Forwarded-Proto" in request.headers
+    return bool(config["SESSION_COOKIE_SECURE"] and said and not request.is_secure)
 
 
 def _request_id() -> str:

@@ -6,11 +6,17 @@ Web, worker and gunicorn log alike, by the handlers of the root logger.
 import json
 import logging
 import os
+import socket
+import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from logging.config import dictConfig
 from logging.handlers import RotatingFileHandler
+from queue import Empty, Full, Queue
+from threading import Thread
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from flask import Flask, g, has_request_context
 
@@ -21,6 +27,10 @@ except ImportError:  # Windows: one process, which takes no turns
 
 FILE_BYTES = 10 * 1024 * 1024
 FILES = 10
+KEPT_LINES = 10_000
+RETRY_SECONDS = 1.0
+FACILITY = 10  # security (RFC 5424)
+SEVERITIES = [(logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7)]
 
 
 class JsonLines(logging.Formatter):
@@ -83,6 +93,54 @@ class ErrorFile(RotatingFileHandler):
             return False
 
 
+class LogServer(logging.Handler):
+    """Sends each line to a syslog server (RFC 5424, framed by RFC 6587 and, over TLS, RFC 5425), from a thread.
+
+    Nobody waits for it: while the server does not take lines, the latest are kept, and standard error has them all.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.parts, self.process = urlsplit(url), 0
+        self.lines: Queue[bytes] = Queue(KEPT_LINES)
+        self.socket: socket.socket | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the line to the thread, of which each process has its own."""
+        if self.process != os.getpid():
+            self.process, self.lines, self.socket = os.getpid(), Queue(KEPT_LINES), None
+            Thread(target=self._send_all, daemon=True, name="log server").start()
+        severity = next(number for level, number in SEVERITIES if record.levelno >= level)
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        head = f"<{FACILITY * 8 + severity}>1 {at} {socket.gethostname()} insurance {record.process} - - "
+        if self.lines.full():
+            with suppress(Empty):
+                self.lines.get_nowait()
+        with suppress(Full):
+            self.lines.put_nowait((head + self.format(record)).encode())
+
+    def _send_all(self) -> None:
+        while True:
+            line = self.lines.get()
+            while not self._sent(b"%d %s" % (len(line), line)):
+                time.sleep(RETRY_SECONDS)
+
+    def _sent(self, frame: bytes) -> bool:
+        try:
+            self.socket = self.socket or self._connect()
+            self.socket.sendall(frame)
+        except OSError:
+            self.socket = None
+            return False
+        return True
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((self.parts.hostname, self.parts.port or 6514), 10)
+        if self.parts.scheme == "tcp":
+            return connection
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=self.parts.hostname)
+
+
 def configuration(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `logging.config` and gunicorn take."""
     lines = "json" if settings["APP_ENV"] == "production" else "plain"
@@ -98,6 +156,8 @@ def configuration(settings: Mapping[str, Any]) -> dict[str, Any]:
             "level": "ERROR",
             "formatter": "json",
         }
+    if settings["LOG_SERVER"]:
+        handlers["server"] = {"()": LogServer, "url": settings["LOG_SERVER"], "formatter": "json"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

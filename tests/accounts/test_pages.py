@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from insurance.accounts import passwords, queries, services
-from insurance.accounts.models import Link, LinkPurpose, SignInSession, SignInTry, User
+from insurance.accounts.models import Link, LinkPurpose, MailRequest, SignInSession, SignInTry, User
 from insurance.core import clock
 from insurance.core.db import Base, db, transaction
 from insurance.core.outbox import Mail
@@ -306,6 +306,30 @@ def test_who_forgot_the_password_is_answered_the_same_whether_there_is_an_accoun
     assert mails() == ([("reset", EMAIL)] if facts == {} else [])
 
 
+@pytest.mark.parametrize("path", ["/forgot", "/register"])
+def test_nobody_has_many_mails_sent_and_the_refusal_does_not_tell_who_has_an_account(app, client, person, path) -> None:
+    for email in (EMAIL, "nobody@example.com"):
+        for _ in range(queries.MOST_MAILS):
+            assert client.post(path, data={**FORM, "email": email}).status_code == 303
+        before = len(mails())
+        refused = client.post(path, data={**FORM, "email": email.upper()})
+        assert (refused.status_code, len(mails())) == (429, before)
+        assert "Many mails went to this address within an hour" in refused.text
+    set_back(MailRequest.at, timedelta(hours=1))
+    assert client.post(path, data={**FORM, "email": EMAIL}).status_code == 303
+    assert db.session.query(MailRequest).count() == 1, "what is old is not kept"
+
+
+def test_from_one_place_so_many_mails_are_asked_for_and_no_more(app, client) -> None:
+    for number in range(queries.MOST_MAILS_OF_ADDRESS):
+        services.ask_for_mail(email=f"person{number}@example.com", address="192.0.2.1")
+    from_there = {"REMOTE_ADDR": "192.0.2.1"}
+    for path in ("/forgot", "/register"):
+        refused = client.post(path, data={**FORM, "email": "new@example.com"}, environ_base=from_there)
+        assert (refused.status_code, mails()) == (429, [])
+    assert client.post("/forgot", data={"email": "new@example.com"}).status_code == 303
+
+
 def test_setting_a_new_password_signs_every_browser_out(app, client, person) -> None:
     browsers = [app.test_client() for _ in range(2)]
     for browser in browsers:
@@ -505,11 +529,11 @@ def test_a_token_that_nobody_was_given_signs_nobody_in(app, client, person) -> N
 
 def test_the_account_lists_where_one_is_signed_in_and_signs_another_browser_out(app, client, person) -> None:
     other = app.test_client()
-    other.post("/login", data={"email": EMAIL, "password": PASSWORD}, headers={"User-Agent": "Other <b>1.0</b>"})
+    other.post("/login", data={"email": EMAIL, "password": PASSWORD}, headers={"User-Agent": "<b>Other</b>/1.0"})
     sign_in(client)
     page = client.get("/account").text
     assert page.count("This browser") == 1
-    assert "Other &lt;b&gt;1.0" in page
+    assert "<p>&lt;b&gt;Other&lt; · last used" in page
     (action,) = re.findall(r'action="(/account/sessions/\d+/end)"', page)
     answer = client.post(action)
     assert (answer.status_code, answer.location) == (303, "/account")

@@ -1,5 +1,6 @@
 """The second step of signing in: codes, recovery codes, passkeys, who needs it, and what asks for it anew."""
 
+import math
 import re
 from datetime import timedelta
 from html import unescape
@@ -43,7 +44,7 @@ def admin(app) -> Actor:
 
 @pytest.fixture
 def required(app, monkeypatch) -> None:
-    monkeypatch.setitem(app.config, "REQUIRE_TWO_STEP", True)
+    monkeypatch.setitem(app.config, "REQUIRE_TWO_STEP", "staff")
 
 
 class Phone:
@@ -155,6 +156,9 @@ def test_the_secret_is_sealed_and_opens_for_its_user_alone(agent, admin, phone) 
 
 def test_recovery_codes_are_ten_kept_as_fingerprints_and_each_good_once_with_a_mail(agent, phone) -> None:
     assert len(set(phone.recovery)) == 10
+    letters = "".join(phone.recovery).replace(" ", "")
+    assert len(letters) == 240
+    assert len(letters) / 10 * math.log2(len(two_step.LETTERS)) >= 112
     kept = list(db.session.scalars(select(RecoveryCode.fingerprint)))
     assert not any(code in text or code.replace(" ", "") in text for code in phone.recovery for text in kept)
     code = phone.recovery[3].replace(" ", "")
@@ -290,7 +294,7 @@ def test_an_app_is_set_up_by_its_first_code_and_recovery_codes_are_shown_once(cl
     done = client.post("/account/two-step/app", data={"secret": sealed[1], "code": totp.now()})
     assert done.location == "/account/two-step/codes"
     shown = client.get(done.location).text
-    codes = re.findall("<li><code>([0-9 ]{23})</code></li>", shown)
+    codes = re.findall("<li><code>([a-z2-7 ]{29})</code></li>", shown)
     assert len(codes) == 10
     saved = re.search('href="(data:text/plain[^"]+)"', shown)
     assert saved
@@ -420,6 +424,14 @@ def test_a_passkey_is_a_second_step_after_the_password_and_signs_in_by_itself(cl
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.parametrize(("who", "asked"), [("everybody", True), ("staff", False), ("nobody", False)])
+def test_customers_need_a_second_step_where_everybody_does(app, client, monkeypatch, who, asked) -> None:
+    monkeypatch.setitem(app.config, "REQUIRE_TWO_STEP", who)
+    factories.signed_in(client, factories.user(Role.CUSTOMER))
+    assert (client.get("/portal").location == "/account/two-step") is asked
+
+
+@pytest.mark.sqlite_only
 def test_staff_without_a_second_step_are_led_to_it_and_can_do_nothing_else(
     client, required, agent, monkeypatch
 ) -> None:
@@ -498,6 +510,7 @@ FRESH = {
     },
     "erasure": {"privacy.request_erasure", "privacy.erasure", "privacy.decline"},
     "keys": {"accounts.new_key"},
+    "sessions": {"accounts.end_session"},
     "two-step": {
         "accounts.set_up_app", "accounts.remove_app", "accounts.new_passkey", "accounts.remove_passkey",
         "accounts.recovery_codes", "admin.reset_two_step",

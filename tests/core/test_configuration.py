@@ -32,15 +32,23 @@ def read(monkeypatch, tmp_path):
 def test_production_starts_with_what_is_safe_and_asks_staff_for_two_steps(read) -> None:
     found = read()
     assert found["ENCRYPTION_KEYS"] == {"2026": b"k" * 32}
-    assert found["REQUIRE_TWO_STEP"] is True
-    assert read(REQUIRE_TWO_STEP="false")["REQUIRE_TWO_STEP"] is False
+    assert found["REQUIRE_TWO_STEP"] == "staff"
+    assert read(REQUIRE_TWO_STEP="false")["REQUIRE_TWO_STEP"] == "nobody"
+    assert read(REQUIRE_TWO_STEP="everybody")["REQUIRE_TWO_STEP"] == "everybody"
 
 
 def test_development_makes_its_own_key_and_asks_for_one_step(read) -> None:
     found = read(APP_ENV="development", ENCRYPTION_KEYS="")
-    assert found["REQUIRE_TWO_STEP"] is False
+    assert found["REQUIRE_TWO_STEP"] == "nobody"
     assert [len(key) for key in found["ENCRYPTION_KEYS"].values()] == [32]
-    assert read(APP_ENV="development", REQUIRE_TWO_STEP="true")["REQUIRE_TWO_STEP"] is True
+    assert read(APP_ENV="development", REQUIRE_TWO_STEP="true")["REQUIRE_TWO_STEP"] == "staff"
+
+
+def test_a_secret_can_come_from_the_file_of_a_secret_store(read, tmp_path) -> None:
+    (tmp_path / "key").write_text("a1b2c3d4e5f60718293a4b5c6d7e8f90\n")
+    assert (
+        read(SECRET_KEY="", SECRET_KEY_FILE=str(tmp_path / "key"))["SECRET_KEY"] == "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from insurance.core.permissions import Role
 from insurance.documents import services as documents
 from insurance.jobs import queries as jobs
 from insurance.jobs import services as job_services
-from insurance.operations import backup, verify
+from insurance.operations import backup, sealing, verify
 from insurance.operations.sealing import CHUNK, Opener, Sealer
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
@@ -187,6 +187,23 @@ def test_any_number_of_bytes_is_sealed_and_opened_and_no_chunk_can_be_dropped(si
     shorter = out.getvalue()[: -(size % CHUNK or CHUNK) - 16] if size > CHUNK else out.getvalue()[:-1]
     with pytest.raises(RuleBroken):
         Opener(BytesIO(shorter), "passphrase").read(size + 1)
+
+
+@pytest.mark.parametrize(("magic", "passes"), [(b"SEALED02", 3), (b"SEALED01", 1)])
+def test_a_passphrase_is_stretched_and_what_was_sealed_with_less_opens_still(
+    monkeypatch: pytest.MonkeyPatch, magic: bytes, passes: int
+) -> None:
+    stretched = []
+    scrypt = sealing.Scrypt
+    monkeypatch.setattr(sealing, "Scrypt", lambda **facts: stretched.append(facts["p"]) or scrypt(**facts))
+    with monkeypatch.context() as before:
+        before.setattr(sealing, "MAGIC", magic)
+        sealer = Sealer(out := BytesIO(), "passphrase")
+        sealer.write(b"what there was")
+        sealer.close()
+    assert Opener(BytesIO(out.getvalue()), "passphrase").read(100) == b"what there was"
+    assert (stretched, max(sealing.STRETCHING.values())) == ([passes, passes], 3), "OWASP asks for three"
+    assert sealing.MAGIC == b"SEALED02"
 
 
 @pytest.mark.sqlite_only

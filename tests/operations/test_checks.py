@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 import config
 from insurance.accounts.models import User
@@ -38,7 +40,7 @@ GOOD = {
     "ENCRYPTION_KEYS": {"2026": b"k" * 32},
     "OIDC_ISSUER": "https://login.harbor.co",
     "OIDC_CLIENT_ID": "insurance",
-    "REQUIRE_TWO_STEP": True,
+    "REQUIRE_TWO_STEP": "everybody",
     "PUBLIC_URL": "https://portal.harbor.co",
     "TRUSTED_HOSTS": ["portal.harbor.co"],
     "BUSINESS_DATE": None,
@@ -48,7 +50,9 @@ GOOD = {
     "SIGN_IN_COOKIE_NAME": "__Host-session",
     "TRUSTED_PROXIES": 1,
     "SQLALCHEMY_DATABASE_URI": "postgresql://insurance:long-and-random-1@db.harbor.co/insurance?sslmode=verify-full",
-    "REDIS_URL": "redis://cache:6379/0",
+    "REDIS_URL": "rediss://cache:6379/0",
+    "CLAMD_URL": "tcp://scanner:3310",
+    "LOG_SERVER": "tls://logs.harbor.co:6514",
     "MAIL_SERVER": "smtp.harbor.co",
     "MAIL_USE_TLS": True,
     "MAIL_DEFAULT_SENDER": "Harbor <service@harbor.co>",
@@ -69,7 +73,12 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("encryption_keys", {"ENCRYPTION_KEYS": {}}, "ENCRYPTION_KEYS"),
     ("openid", {"OIDC_ISSUER": "http://login.harbor.co"}, "https://"),
     ("openid", {"OIDC_CLIENT_ID": ""}, "OIDC_CLIENT_ID"),
-    ("two_steps", {"REQUIRE_TWO_STEP": False}, "REQUIRE_TWO_STEP"),
+    ("two_steps", {"REQUIRE_TWO_STEP": "nobody"}, "REQUIRE_TWO_STEP"),
+    ("two_steps", {"REQUIRE_TWO_STEP": "staff"}, "everybody"),
+    ("virus_scanner", {"CLAMD_URL": ""}, "CLAMD_URL"),
+    ("log_server", {"LOG_SERVER": ""}, "LOG_SERVER"),
+    ("log_server", {"LOG_SERVER": "tcp://logs.harbor.co:514"}, "tls://"),
+    ("redis_tls", {"REDIS_URL": "redis://cache:6379/0"}, "rediss://"),
     ("public_url", {"PUBLIC_URL": "http://portal.harbor.co"}, "https://"),
     ("public_url", {"PUBLIC_URL": "https://portal.harbor.co/insurance"}, "host alone"),
     ("public_name", {"PUBLIC_URL": "https://192.0.2.7"}, "a name"),
@@ -112,6 +121,7 @@ GOOD_TOO: list[tuple[str, dict[str, Any]]] = [
     ("database_tls", {"SQLALCHEMY_DATABASE_URI": "postgresql://me:long-and-random-1@127.0.0.1/insurance"}),
     ("openid", {"OIDC_ISSUER": ""}),
     ("redis_url", {"REDIS_URL": ""}),
+    ("redis_tls", {"REDIS_URL": "redis://127.0.0.1:6379/0"}),
     ("mail_tls", {"MAIL_SERVER": "localhost", "MAIL_USE_TLS": False}),
     ("stripe_webhook", {"STRIPE_API_KEY": "", "STRIPE_WEBHOOK_SECRET": ""}),
 ]
@@ -422,8 +432,47 @@ def test_a_key_that_is_missing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> N
     assert record("keys").state is State.FAILED
 
 
+def as_role(role: str, statement: str) -> None:
+    with transaction():
+        db.session.execute(text(f"SET LOCAL ROLE {role}"))
+        db.session.execute(text(statement))
+
+
+@pytest.mark.postgresql_only
+def test_web_and_worker_read_and_write_rows_and_change_no_table(app: Flask) -> None:
+    role = f"web_{uuid.uuid4().hex[:8]}"
+    assert "rights grant" in record("database_rights").advice
+    with transaction():
+        db.session.execute(text(f"CREATE ROLE {role}"))
+    try:
+        assert "may read and write" in app.test_cli_runner().invoke(args=["rights", "grant", role]).output
+        with transaction():
+            db.session.execute(text(f"SET LOCAL ROLE {role}"))
+            assert record("database_rights").advice == ""
+            factories.user(Role.AGENT)
+        for statement in (
+            "CREATE TABLE more (id int)",
+            "ALTER TABLE users ADD more int",
+            "ALTER TABLE audit_entries DISABLE TRIGGER USER",
+            "TRUNCATE audit_entries",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                as_role(role, statement)
+    finally:
+        with transaction():
+            db.session.execute(text(f"DROP OWNED BY {role}"))
+            db.session.execute(text(f"DROP ROLE {role}"))
+
+
+@pytest.mark.sqlite_only
+def test_sqlite_has_no_roles(app: Flask) -> None:
+    assert record("database_rights").advice == ""
+    assert "SQLite has no roles" in app.test_cli_runner().invoke(args=["rights", "grant", "web"]).output
+
+
 def test_every_check_of_records_is_seen_to_fail() -> None:
-    others = {"migrations", "clocks", "company", "backup_recent", "access_reviewed", "keys"}
+    others = {"migrations", "clocks", "company", "backup_recent", "access_reviewed", "keys", "database_rights"}
     assert {name for name, _, _ in RECORDS} | others == {check.name for check in records.CHECKS}
 
 

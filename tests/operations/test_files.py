@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
+from sqlalchemy import make_url
 
 import config
 from insurance.operations import VERSION
@@ -22,6 +23,8 @@ from insurance.operations import VERSION
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
 MANIFESTS = sorted(path for path in (OPS / "kubernetes").glob("*.yaml") if path.stem != "kustomization")
+SECRETS = list(yaml.safe_load_all((OPS / "kubernetes" / "secrets.example.yaml").read_text()))
+WORKER_ALONE = {"MAIL_USERNAME", "MAIL_PASSWORD", "BACKUP_PASSPHRASE"}
 COMPOSE_ALONE = {"DOMAIN", "POSTGRES_PASSWORD", "METRICS_TOKEN", "GRAFANA_PASSWORD", "IMAGE"}
 
 
@@ -75,7 +78,7 @@ def test_the_readme_explains_every_variable() -> None:
     "names",
     [
         set(read(OPS / "kubernetes" / "settings.yaml")["data"]),
-        set(read(OPS / "kubernetes" / "secrets.example.yaml")["stringData"]),
+        {name for secret in SECRETS for name in secret["stringData"]},
         set(json.loads((ROOT / "app.json").read_text())["env"]),
         set(read(OPS / "compose.yaml")["services"]["web"]["environment"]),
         set(re.findall(r"^    ([A-Z_]+)=", (ROOT / "Containerfile").read_text(), re.MULTILINE))
@@ -118,7 +121,7 @@ def test_compose_starts_everything_in_order_and_keeps_it_apart() -> None:
     compose = read(OPS / "compose.yaml")
     services = compose["services"]
     assert set(services) == {
-        "proxy", "migrate", "web", "worker", "database", "cache", "prometheus", "grafana",
+        "authority", "proxy", "migrate", "web", "worker", "database", "cache", "scanner", "prometheus", "grafana",
     }  # fmt: skip
     for name in ("web", "worker", "migrate"):
         assert services[name]["read_only"] is True
@@ -143,6 +146,56 @@ def test_compose_starts_everything_in_order_and_keeps_it_apart() -> None:
                 assert (OPS / volume.partition(":")[0]).exists(), volume
     asked = set(re.findall(r"\$\{([A-Z_]+)", (OPS / "compose.yaml").read_text()))
     assert asked == COMPOSE_ALONE == assigned(OPS / "compose.env.example")
+
+
+def test_every_part_inside_has_a_certificate_of_its_own_and_no_password(tmp_path: Path) -> None:
+    compose = read(OPS / "compose.yaml")["services"]
+    for name in ("web", "worker", "migrate", "database", "cache"):
+        mounted = [volume for volume in compose[name]["volumes"] if volume.endswith(":/certificate:ro")]
+        assert mounted == [f"certificate-{name}:/certificate:ro"]
+    urls = {name: compose[name]["environment"]["DATABASE_URL"] for name in ("web", "worker", "migrate")}
+    assert all(
+        "sslmode=verify-full" in url and "sslcert=" in url and make_url(url).password is None for url in urls.values()
+    )
+    assert {name: make_url(url).username for name, url in urls.items()} == {
+        "web": "insurance_app", "worker": "insurance_app", "migrate": "insurance",
+    }  # fmt: skip
+    assert compose["web"]["environment"]["REDIS_URL"].startswith("rediss://")
+    assert "--port 0" in compose["cache"]["command"]
+    assert compose["proxy"]["environment"]["UPSTREAMS"].startswith("https://")
+    run("sh", OPS / "certificates.sh", tmp_path, "web")
+    said = run(
+        "openssl", "verify", "-CAfile", tmp_path / "authority.crt", "-verify_hostname", "web", tmp_path / "web.crt"
+    )
+    assert said.strip().endswith("OK")
+
+
+def test_over_the_network_the_database_takes_certificates_alone() -> None:
+    rules = [line.split() for line in (OPS / "database" / "pg_hba.conf").read_text().splitlines() if line[:1] != "#"]
+    assert [rule[4] for rule in rules if rule[0] != "local"] == ["cert", "cert"]
+    assert {rule[0] for rule in rules} == {"local", "hostssl"}
+
+
+def test_what_the_worker_alone_needs_is_given_to_nobody_else() -> None:
+    assert [set(secret["stringData"]) & WORKER_ALONE for secret in SECRETS] == [set(), WORKER_ALONE]
+    names = {
+        name: [source["secretRef"]["name"] for source in pod["containers"][0]["envFrom"] if "secretRef" in source]
+        for name, pod in pods()
+    }
+    assert names["web"] == names["migrate"] == ["insurance"]
+    assert names["worker"] == names["proof"] == ["insurance", "insurance-worker"]
+    compose = read(OPS / "compose.yaml")["services"]
+    assert compose["web"]["env_file"] == compose["migrate"]["env_file"] == "../.env"
+    assert compose["worker"]["env_file"] == ["../.env", "../worker.env"]
+    for name, others in (("web", False), ("worker", True)):
+        unit = (OPS / "systemd" / f"insurance-{name}.service").read_text()
+        assert ("EnvironmentFile=-/etc/insurance/worker" in unit) is others
+
+
+def test_the_web_server_keeps_idle_connections_longer_than_the_proxy() -> None:
+    [ours] = re.findall(r"^keepalive = (\d+)", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)
+    [its] = re.findall(r"keepalive (\d+)s", (OPS / "Caddyfile").read_text())
+    assert int(ours) > int(its)
 
 
 def test_the_proxy_is_configured() -> None:
@@ -313,7 +366,7 @@ def test_tools_are_found_by_the_gate() -> None:
     """What the gate requires is what tests ask for."""
     gate = (ROOT / ".ci" / "run").read_text()
     tests = Path(__file__).read_text()
-    for tool in set(re.findall(r'run\("([a-z-]+)"', tests)) - {"bash"}:
+    for tool in set(re.findall(r'run\("([a-z-]+)"', tests)) - {"bash", "sh", "openssl"}:
         package = {"promtool": "prometheus", "systemd-analyze": "systemd"}.get(tool, tool)
         assert package in gate, tool
     assert importlib.util.find_spec("yaml")

@@ -54,6 +54,7 @@ class Production:
         self.processes: dict[str, subprocess.Popen[str]] = {}
         for name in ("data", "backups"):
             (folder / name).mkdir(mode=0o700)
+        subprocess.run(["sh", OPS / "certificates.sh", folder, "localhost"], check=True)
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "APP_ENV": "production",
@@ -61,7 +62,7 @@ class Production:
             "SECRET_KEY": "4f9d0c1be27a6853f04e9b2c7d815a3e",
             "ENCRYPTION_KEYS": "2026:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
             "DATABASE_URL": database_url,
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis}",
+            "REDIS_URL": f"rediss://localhost:{self.redis}?ssl_ca_certs={self.inside}",
             "PUBLIC_URL": f"https://localhost:{self.https}",
             "TRUSTED_HOSTS": "localhost",
             "TRUSTED_PROXIES": "1",
@@ -78,7 +79,8 @@ class Production:
             "HTTP_PORT": str(free_port()),
             "HTTPS_PORT": str(self.https),
             "CADDY_ADMIN": "off",
-            "UPSTREAMS": " ".join(f"127.0.0.1:{port}" for port in self.web),
+            "UPSTREAMS": " ".join(f"https://localhost:{port}" for port in self.web),
+            "UPSTREAM_TLS": f"tls_trusted_ca_certs {self.inside}",
         }
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -95,11 +97,18 @@ class Production:
         return self.folder / f"{name}.txt"
 
     def begin_web(self, number: int) -> None:
-        self.begin(f"web{number}", sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{self.web[number]}")
+        command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{self.web[number]}"]
+        certificate = [f"--certfile={self.folder / 'localhost.crt'}", f"--keyfile={self.folder / 'localhost.key'}"]
+        self.begin(f"web{number}", *command, *certificate)
 
     def start(self) -> None:
         """As compose does: what others need first, then all."""
-        self.begin("redis", "redis-server", "--port", str(self.redis), "--save", "", "--dir", str(self.folder))
+        options = [
+            *("--port 0", f"--tls-port {self.redis}", "--tls-auth-clients no", '--save ""', f"--dir {self.folder}"),
+            *(f"--tls-cert-file {self.folder}/localhost.crt", f"--tls-key-file {self.folder}/localhost.key"),
+            f"--tls-ca-cert-file {self.inside}",
+        ]
+        self.begin("redis", "redis-server", *options)
         for arguments in (["db", "upgrade"], ["products", "load"]):
             ran = self.flask(*arguments)
             assert ran.returncode == 0, ran.stderr
@@ -115,7 +124,8 @@ class Production:
     def prometheus_options(self) -> list[str]:
         """The repository's configuration, but for where things are and how often they are looked at."""
         settings = (OPS / "prometheus" / "prometheus.yml").read_text()
-        settings = settings.replace("web:8000", f"127.0.0.1:{self.web[0]}").replace("15s", "1s")
+        settings = settings.replace("web:8000", f"localhost:{self.web[0]}").replace("15s", "1s")
+        settings = settings.replace("/trust/authority.crt", str(self.inside))
         settings = settings.replace("alerts.yml", str(OPS / "prometheus" / "alerts.yml"))
         settings = settings.replace("/run/secrets/metrics_token", str(self.folder / "token"))
         (self.folder / "token").write_text(TOKEN)
@@ -127,13 +137,23 @@ class Production:
         ]
 
     @property
+    def inside(self) -> Path:
+        """The certificate by which those of the installation's own parts are trusted."""
+        return self.folder / "authority.crt"
+
+    def ask(self, port: int, path: str, **headers: str) -> httpx.Response:
+        """What a web process answers, asked without the proxy."""
+        trusted = ssl.create_default_context(cafile=str(self.inside))
+        return httpx.get(f"https://localhost:{port}{path}", headers=headers, verify=trusted)
+
+    @property
     def authority(self) -> Path:
         """The certificate by which the proxy's own is trusted."""
         return self.folder / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
 
     def answers(self, port: int) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+            return self.ask(port, "/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
@@ -143,8 +163,8 @@ class Production:
 
     def figures(self, number: int = 0) -> dict[tuple[str, ...], float]:
         """What a web process says of all."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        return read(httpx.get(f"http://127.0.0.1:{self.web[number]}/metrics", headers=headers).raise_for_status().text)
+        answer = self.ask(self.web[number], "/metrics", Authorization=f"Bearer {TOKEN}")
+        return read(answer.raise_for_status().text)
 
     def children(self, name: str) -> list[int]:
         task = f"/proc/{self.processes[name].pid}/task/{self.processes[name].pid}/children"
@@ -191,10 +211,14 @@ def _the_first_admin_comes_in_by_the_proxy(production: Production) -> None:
         assert any(re.match(r"__Host-session=.*Secure", cookie) for cookie in cookies)
         assert browser.get(sent.headers["location"]).status_code == 200
         for port in production.web:  # the session holds in every process
-            carried = {"Cookie": f"__Host-session={browser.cookies['__Host-session']}", "Host": "localhost"}
-            assert httpx.get(f"http://127.0.0.1:{port}/admin", headers=carried).status_code == 200
+            carried = f"__Host-session={browser.cookies['__Host-session']}"
+            assert production.ask(port, "/admin", Cookie=carried).status_code == 200
         assert browser.get("/metrics").status_code == 404
         assert browser.get("/healthz").status_code == 200
+        plain = f"http://localhost:{production.environment['HTTP_PORT']}"
+        led = browser.get(f"{plain}/login")
+        assert (led.status_code, led.headers["location"]) == (308, "https://localhost/login")
+        assert browser.get(f"{plain}/api/v1/policies").status_code == 403  # nobody sends a key in the clear unseen
     with psycopg.connect(production.environment["DATABASE_URL"]) as database:
         addresses = {row[0] for row in database.execute("SELECT address FROM sign_in_sessions")}
     assert addresses == {"127.0.0.1"}  # not what the client said of itself
@@ -257,8 +281,7 @@ def _prometheus_scrapes_and_every_panel_and_alert_has_an_answer(production: Prod
 
 
 def _requests_to_the_api_are_counted_for_all_processes_together(production: Production) -> None:
-    addresses = [f"http://127.0.0.1:{port}/api/v1/openapi.json" for port in [*production.web, *production.web]]
-    answers = [httpx.get(address, headers={"Host": "localhost"}) for address in addresses]
+    answers = [production.ask(port, "/api/v1/openapi.json") for port in [*production.web, *production.web]]
     left = [int(answer.headers["RateLimit-Remaining"]) for answer in answers]
     assert left == list(range(left[0], left[0] - 4, -1))
 

@@ -28,6 +28,7 @@ class FakeStripe:
         self.answers: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {}
         self.calls: list[str] = []
         self.silent, self.down = False, False
+        self.searches = True
         self.released = Event()
         self.lock = Lock()
         self.numbers = itertools.count(1)
@@ -105,6 +106,8 @@ class FakeStripe:
             return 200, self.new_session(data)
         if (method, path) == ("POST", "/v1/payment_intents"):
             return self.new_intent(data)
+        if path == "/v1/payment_intents/search" and not self.searches:
+            return 400, error("invalid_request_error", "Search is not offered to accounts here")
         if path == "/v1/payment_intents/search":
             token = re.search("'token'\\]:'(.*)'", data["query"])
             found = [one for one in self.intents.values() if token and one["metadata"].get("token") == token[1]]

@@ -355,6 +355,19 @@ def test_the_janitor_asks_again_when_the_gateway_is_back(app, stripe, person, in
     check_books()
 
 
+@pytest.mark.parametrize("page", ["cs_of_another_account", ""])
+def test_what_the_gateway_refuses_to_say_is_unknown_with_a_line_in_the_log(
+    app, stripe, person, invoice, caplog, page: str
+) -> None:
+    payment = begin(invoice, person)
+    stripe.searches = False
+    with transaction():
+        lock(Payment, payment.id).checkout_id = page or None
+    assert gateway.check(payment_id=payment.id, actor=SYSTEM).status is PaymentStatus.UNKNOWN
+    assert f"nothing known of payment {payment.id}" in caplog.text
+    check_books()
+
+
 def test_the_janitor_leaves_a_page_open_where_nobody_has_paid_yet(app, stripe, person, invoice) -> None:
     payment = begin(invoice, person)
     later()

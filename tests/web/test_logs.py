@@ -3,10 +3,13 @@
 import gzip
 import json
 import logging
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from logging.config import dictConfig
@@ -29,6 +32,7 @@ from tests import factories
 PASSWORD = "kestrel-canary-Pa55word"
 IBAN = "DE89370400440532013000"
 CARD = "4242424242424242"
+ROOT = Path(__file__).parents[2]
 TOKEN = "canary-token-8d7f6e5c4b3a"
 
 
@@ -138,7 +142,7 @@ from logging.config import dictConfig
 from pathlib import Path
 from insurance.web import logs
 logs.FILE_BYTES = int(sys.argv[3])
-dictConfig(logs.configuration({"APP_ENV": "production", "LOG_DIR": Path(sys.argv[1])}))
+dictConfig(logs.configuration({"APP_ENV": "production", "LOG_DIR": Path(sys.argv[1]), "LOG_SERVER": ""}))
 for number in range(50):
     logging.getLogger("gunicorn.error").error("%s %03d", sys.argv[2], number)
     logging.getLogger("insurance").info("no error")
@@ -164,9 +168,44 @@ def test_errors_go_to_a_file_that_several_processes_write_and_rotate(tmp_path: P
     assert all(json.loads(line)["logger"] == "gunicorn.error" for line in said[0].splitlines())
 
 
+def line_from(server: socket.socket, context: ssl.SSLContext) -> bytes:
+    """What the next client sends over TLS."""
+    taken, _ = server.accept()
+    with taken, context.wrap_socket(taken, server_side=True, do_handshake_on_connect=False) as encrypted:
+        encrypted.do_handshake()
+        return encrypted.recv(9999)
+
+
+def test_a_log_server_gets_each_line_over_tls_and_another_of_its_name_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["sh", ROOT / "ops" / "certificates.sh", tmp_path, "localhost"], check=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "localhost.crt", tmp_path / "localhost.key")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        handler = logs.LogServer(f"tls://localhost:{server.getsockname()[1]}")
+        handler.setFormatter(logs.JsonLines())
+        monkeypatch.setattr(logs, "RETRY_SECONDS", 0.01)
+        handler.emit(logging.LogRecord("insurance", logging.WARNING, __file__, 1, "sign-in refused", (), None))
+        with pytest.raises(OSError, match="unknown ca"):
+            line_from(server, context)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.crt"))
+        taken = b""
+        while not taken:  # a try that was under way may still not trust it
+            with suppress(OSError):
+                taken = line_from(server, context)
+    assert handler.socket
+    handler.socket.close()
+    length, _, line = taken.partition(b" ")
+    assert int(length) == len(line)
+    head, _, message = line.decode().partition(" - - ")
+    assert head.startswith("<84>1 2"), "security, a warning"
+    assert json.loads(message)["message"] == "sign-in refused"
+
+
 def test_development_logs_plain_lines_and_no_folder_is_no_reason_to_stop(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    made = logs.configuration({"APP_ENV": "development", "LOG_DIR": tmp_path / "file" / "log"})
+    made = logs.configuration({"APP_ENV": "development", "LOG_DIR": tmp_path / "file" / "log", "LOG_SERVER": ""})
     assert set(made["handlers"]) == {"stderr"}
     kept = logging.getLogger().handlers[:]
     try:

@@ -25,3 +25,19 @@ def test_wrong_passwords_count_for_the_address_that_so_many_proxies_saw(app: Fla
         db.engine.dispose()
     db.session.rollback()  # so that the test reads what was written meanwhile
     assert db.session.scalars(select(SignInTry.address)).one() == seen
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("proxies", "scheme", "status"), [(1, "http", 403), (1, "https", 401), (1, "", 401), (0, "http", 401)]
+)
+def test_what_came_to_the_api_in_the_clear_is_refused_and_not_led_to_https(
+    app: Flask, proxies: int, scheme: str, status: int
+) -> None:
+    behind = create_app({**app.config, "TRUSTED_PROXIES": proxies, "SESSION_COOKIE_SECURE": True})
+    headers = {"X-Forwarded-Proto": scheme} if scheme else {}
+    answer = behind.test_client().get("/api/v1/policies", headers=headers)
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    with behind.app_context():
+        db.engine.dispose()

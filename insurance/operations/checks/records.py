@@ -16,7 +16,7 @@ from ...jobs.models import JobRun
 from ...privacy.domain import REVIEW_DAYS
 from ...privacy.queries import access
 from ...products.models import ProductVersion, VersionStatus
-from .. import backup
+from .. import backup, rights
 from .. import keys as sealed_rows
 from . import Checks, Settings
 
@@ -46,6 +46,14 @@ def clocks(_settings: Settings) -> str:
     there = db.session.scalars(select(func.clock_timestamp())).one()
     apart = abs(clock.now() - there)
     return f"The clocks are {apart.total_seconds():.0f} s apart. Let both machines use NTP." if apart > SKEW else ""
+
+
+@CHECKS.warning
+def database_rights(_settings: Settings) -> str:
+    """Web and worker can change rows, but not the tables and what protects them."""
+    if db.engine.dialect.name == "sqlite" or not rights.owns_tables():
+        return ""
+    return "Give web and worker a role of their own: flask --app wsgi rights grant ROLE, then its name in DATABASE_URL."
 
 
 @CHECKS.failure()

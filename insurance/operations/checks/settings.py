@@ -77,8 +77,24 @@ def openid(settings: Settings) -> str:
 
 @CHECKS.warning
 def two_steps(settings: Settings) -> str:
-    """Staff sign in with a second step."""
-    return "" if settings["REQUIRE_TWO_STEP"] else "Set REQUIRE_TWO_STEP=true, or one lost password opens all records."
+    """Everybody signs in with a second step."""
+    if settings["REQUIRE_TWO_STEP"] == "everybody":
+        return ""
+    return "Set REQUIRE_TWO_STEP=everybody, or one lost password opens all that its owner sees."
+
+
+@CHECKS.warning
+def virus_scanner(settings: Settings) -> str:
+    """Uploads are checked for viruses."""
+    return "" if settings["CLAMD_URL"] else "Set CLAMD_URL to a clamd, such as tcp://scanner:3310."
+
+
+@CHECKS.warning
+def log_server(settings: Settings) -> str:
+    """Logs go to another system over TLS."""
+    if settings["LOG_SERVER"].startswith("tls://"):
+        return ""
+    return "Set LOG_SERVER to a syslog server that takes TLS, such as tls://logs.my-company.com:6514."
 
 
 @CHECKS.failure(at_start=True)
@@ -207,6 +223,13 @@ def redis_url(settings: Settings) -> str:
     url = settings["REDIS_URL"]
     right = not url or url.startswith(("redis://", "rediss://", "unix://"))
     return "" if right else "REDIS_URL must begin with redis://, rediss:// or unix://"
+
+
+@CHECKS.failure()
+def redis_tls(settings: Settings) -> str:
+    """What goes to Redis over the network is encrypted."""
+    url = urlsplit(settings["REDIS_URL"])
+    return "" if url.scheme != "redis" or url.hostname in NEAR else "REDIS_URL must begin with rediss:// (TLS)."
 
 
 # Mail

@@ -5,6 +5,7 @@ from typing import Any
 from wtforms.validators import ValidationError
 
 from ...core import clock
+from ...core.errors import RuleBroken
 from ...web.forms import (
     CheckField,
     ChoiceField,
@@ -17,6 +18,7 @@ from ...web.forms import (
     TextField,
     VersionField,
 )
+from ...web.scanner import refuse_infected
 from ...web.uploads import MOST_BYTES, clean_name
 from .statements import DATE_FORMATS, DECIMALS
 
@@ -89,6 +91,11 @@ class StatementField(FilesField):
         read: Any = [(clean_name(file.filename or ""), file.stream.read(MOST_BYTES + 1)) for file in self._sent]
         if any(len(content) > MOST_BYTES for _, content in read):
             raise ValidationError("The file must be 10 MB or smaller. Import it in parts")
+        for name, content in read:
+            try:
+                refuse_infected(content, name)
+            except RuleBroken as refusal:
+                raise ValidationError(refusal.message) from None
         self.data = read
 
 

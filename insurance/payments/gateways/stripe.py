@@ -68,9 +68,12 @@ class Stripe:
     def ask(self, payment: Payment) -> Answer:
         """By the page if it is known, else by our token."""
         with _calls() as client:
-            if payment.checkout_id:
-                return session_says(client.v1.checkout.sessions.retrieve(payment.checkout_id).to_dict())
-            found = client.v1.payment_intents.search({"query": f"metadata['token']:'{payment.token}'"}).data
+            try:
+                if payment.checkout_id:
+                    return session_says(client.v1.checkout.sessions.retrieve(payment.checkout_id).to_dict())
+                found = client.v1.payment_intents.search({"query": f"metadata['token']:'{payment.token}'"}).data
+            except stripe.InvalidRequestError as error:  # a page of another account's, or no search: nothing is known
+                raise Unreachable(str(error)) from error
         if found:
             return Answer(CHARGES.get(found[0].status, Outcome.PENDING), found[0].id)
         return Answer(Outcome.EXPIRED if clock.now() - payment.created_at > LOST_AFTER else Outcome.OPEN)

@@ -7,7 +7,8 @@ from werkzeug.datastructures import FileStorage
 from wtforms.validators import StopValidation
 
 from ...core.errors import RuleBroken
-from ..uploads import CleanFile, check_upload
+from ..scanner import refuse_infected
+from ..uploads import MOST_BYTES, CleanFile, check_upload, clean_name
 from .field import Input, first_text
 
 
@@ -117,7 +118,9 @@ class FilesField(Input):
         super().pre_validate(form)
         for file in self._sent:
             try:
-                self.data.append(check_upload(file.stream, file.filename or ""))
+                data = file.stream.read(MOST_BYTES + 1)
+                refuse_infected(data, clean_name(file.filename or ""))
+                self.data.append(check_upload(data, file.filename or ""))
             except RuleBroken as error:
                 self.errors.append(error.message)
 
