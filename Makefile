@@ -6,7 +6,7 @@ FLASK := $(PY) -m flask --app wsgi
 export FLASK_SKIP_DOTENV := 1
 PIP_AUDIT := 2.10.1
 
-.PHONY: help run test check installations lint types audit demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
+.PHONY: help run test check thorough lint types audit demo fuzz faults bench bench-api bench-money upgrade-test docs screenshots lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -35,12 +35,12 @@ demo: .venv/.runtime ## load the demo portfolio into an empty database and print
 	@$(FLASK) demo load --if-empty
 
 test: .venv/.development ## the test suite
-	@$(PY) -m pytest -n 2 --dist worksteal -m "not installation"
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not thorough"
 
-installations: .venv/.development ## the tests that start, overload and kill installations of their own
-	@$(PY) -m pytest -n 2 --dist loadfile -m installation
+thorough: .venv/.development ## the tests that take long: whole installations killed and restored, every page in a browser
+	@$(PY) -m pytest -n 2 --dist worksteal -m thorough
 
-check: .venv/.development lint types test installations ## lint, types, and every test
+check: .venv/.development lint types test thorough ## lint, types, and every test
 
 lint: .venv/.development
 	@$(PY) -m ruff check .

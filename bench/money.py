@@ -145,7 +145,13 @@ def over_http(address: str, accounts: list[int], name: str) -> Callable[[int], N
     day = time.strftime("%Y-%m-%d", time.gmtime())
 
     def pay(number: int) -> None:
-        form = {"csrf_token": token, "key": f"{name} {number}", "amount": "1.00", "method": "cash", "paid_on": day}
+        form = {
+            "csrf_token": token,
+            "key": f"{name} {number}".replace(" ", "-"),
+            "amount": "1.00",
+            "method": "cash",
+            "paid_on": day,
+        }
         path = f"/payments/new?account={accounts[number % len(accounts)]}"
         answer = clients[number // 1_000_000].post(path, data=form)
         assert answer.status_code == 303, answer.text

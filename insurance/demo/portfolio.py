@@ -88,7 +88,7 @@ LAST = [
     "Kowalski",
     "Silva",
 ]
-MADE_BY_SERVICES = 300
+MADE_BY_SERVICES = 200
 """Up to so many policies each is made by the services; of more, copies are made."""
 NAMED_POLICIES = 3
 STREETS = ["Elm Street", "Harbor Road", "Mill Lane", "Station Avenue", "Orchard Way", "Bridge Street"]

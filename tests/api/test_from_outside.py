@@ -11,7 +11,7 @@ import pytest
 
 from tests.operations.site import PASSWORD, ROOT, Site
 
-pytestmark = [pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.thorough, pytest.mark.sqlite_only]
 ROLES = ["admin", "agent", "customer"]
 MAKE_KEYS = """
 import config

@@ -59,6 +59,7 @@ RAW = re.compile(r"\bNone\b|\bnan\b|\b[a-z]+_[a-z_]+\b|\d{4}-\d\d-\d\dT\d\d|<[A-
 MOST_BYTES, MOST_REQUESTS = 100_000, 8
 
 
+@pytest.mark.thorough
 @pytest.mark.sqlite_only
 @pytest.mark.parametrize("role", ROLES)
 def test_every_page_can_be_used_by_everybody_and_says_everything_in_words(

@@ -1,7 +1,8 @@
 """The one way to write: nothing lost, nothing locked, no gaps, and what is written once stays."""
 
-import subprocess
-import sys
+import os
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,52 +18,34 @@ from insurance.core import numbering
 from insurance.core.db import APPEND_ONLY, Base, db, transaction
 from insurance.core.money import Money
 from insurance.core.numbering import Number
+from insurance.core.permissions import SYSTEM
 from insurance.operations import verify
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
 from insurance.payments.models import Payment
 from insurance.web import guard
 from tests import factories
+from tests.faults.experiment import begun
 
 ROOT = Path(__file__).parents[2]
 PROCESSES, TIMES = 8, 20
 
-WRITER = """
-import sys
-from pathlib import Path
-from tests.conftest import settings
-from insurance import create_app
-from insurance.core.db import transaction
-from insurance.core.money import Money
-from insurance.core.permissions import SYSTEM
-from insurance.payments import services as payments
-from insurance.payments.domain import PaymentMethod
-from insurance.payments.models import Payment
 
-url, folder, account_id, times = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-with create_app(settings(url, folder)).app_context():
-    for time in range(times):
-        try:
-            with transaction():
-                payments.record(
-                    account_id=account_id, amount=Money(10_00, "USD"), method=PaymentMethod.CASH, actor=SYSTEM
-                )
-                if time % 5 == 4:
-                    raise KeyError
-        except KeyError:
-            pass
-"""
+def pay_and_sometimes_roll_back(account_id: int) -> None:
+    """What each of the writing processes does."""
+    ten = Money(10_00, "USD")
+    for time in range(TIMES):
+        with suppress(KeyError), transaction():
+            payments.record(account_id=account_id, amount=ten, method=PaymentMethod.CASH, actor=SYSTEM)
+            if time % 5 == 4:
+                raise KeyError
 
 
 @pytest.mark.fault
 def test_processes_that_write_at_once_lose_nothing_and_leave_no_gap_when_some_roll_back(app: Flask) -> None:
     account_id = factories.bound_policy().account_id
-    url = app.config["SQLALCHEMY_DATABASE_URI"]
-    command = [sys.executable, "-c", WRITER, str(url), str(app.config["DATA_DIR"]), str(account_id), str(TIMES)]
-    writers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
-    for writer in writers:
-        _, said = writer.communicate(timeout=120)
-        assert writer.returncode == 0, said
+    writers = [begun(app, partial(pay_and_sometimes_roll_back, account_id)) for _ in range(PROCESSES)]
+    assert [os.waitpid(writer, 0)[1] for writer in writers] == [0] * PROCESSES
     db.session.rollback()
     made = PROCESSES * TIMES * 4 // 5
     assert db.session.query(Payment).count() == made

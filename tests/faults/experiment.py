@@ -2,6 +2,7 @@
 
 import os
 import time
+import traceback
 from collections.abc import Callable
 
 from flask import Flask
@@ -43,13 +44,22 @@ def violations() -> list[str]:
     return [violation for result in verify.run() for violation in result.violations]
 
 
-def in_child(app: Flask, act: Callable[[], object]) -> None:
-    """Do something in a process of its own, which may die of it."""
+def begun(app: Flask, act: Callable[[], object]) -> int:
+    """Begin something in a process of its own, which may die of it; its id."""
     db.session.remove()
     db.engine.dispose()
     child = os.fork()
     if not child:
-        with app.app_context():
-            act()
+        try:
+            with app.app_context():
+                act()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
-    os.waitpid(child, 0)
+    return child
+
+
+def in_child(app: Flask, act: Callable[[], object]) -> None:
+    """Do something in a process of its own, and wait for its end."""
+    os.waitpid(begun(app, act), 0)

@@ -10,7 +10,7 @@ from tests.faults.experiment import times, until
 from tests.faults.payers import Payers
 from tests.operations.site import Site
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 
 def test_a_graceful_restart_under_load_fails_no_request(loaded: Site, tmp_path: Path) -> None:

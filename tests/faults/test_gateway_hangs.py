@@ -13,7 +13,7 @@ from tests.faults.experiment import times, until
 from tests.operations.site import PASSWORD, Site, hidden, send
 from tests.payments.fake_stripe import SECRET, serving
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 
 def test_payers_who_hang_at_the_gateway_keep_nobody_waiting_and_are_charged_once(loaded: Site, tmp_path: Path) -> None:

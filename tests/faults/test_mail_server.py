@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from tests.faults.experiment import until, verified
 from tests.operations.site import Site, free_port
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 
 class MailServer:

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.experiment import until, verified
 from tests.operations.site import Site
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 STATE = {
     "invoices": "SELECT number, account_id, instalment, total_minor, paid_minor, status, due_on FROM invoices",

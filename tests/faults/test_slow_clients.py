@@ -11,7 +11,7 @@ import pytest
 
 from tests.operations.site import Site
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 SLOW = 60
 HEADERS = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.experiment import until, verified
 from tests.operations.site import PASSWORD, Site, hidden, send
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation, pytest.mark.sqlite_only]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough, pytest.mark.sqlite_only]
 
 
 def test_card_payments_survive_the_death_of_the_web_process_each_taken_once(loaded: Site, tmp_path: Path) -> None:

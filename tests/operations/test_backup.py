@@ -274,7 +274,7 @@ def test_the_commands_go_from_the_first_backup_to_its_restoring(app: Flask, fold
     assert "Set BACKUP_DIR" in run(args=["backup", "create"]).output
 
 
-@pytest.mark.installation
+@pytest.mark.thorough
 @pytest.mark.sqlite_only
 def test_what_the_worker_backs_up_by_itself_comes_back_on_a_machine_that_has_nothing(tmp_path: Path) -> None:
     settings = {"BACKUP_DIR": str(tmp_path / "elsewhere"), "BACKUP_PASSPHRASE": "correct horse battery staple"}

@@ -153,6 +153,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.thorough
 def test_what_processes_count_adds_up_and_stays_when_they_are_gone(tmp_path: Path) -> None:
     """Two live, one was killed and one ended; a fifth comes later. No total falls, and no file of the dead is left."""
 

@@ -36,7 +36,7 @@ from tests.faults.test_mail_server import MailServer, listening
 from tests.operations.site import PASSWORD, ROOT, Site, free_port, hidden, send
 
 pytestmark = [
-    pytest.mark.installation,
+    pytest.mark.thorough,
     pytest.mark.skipif(not postgres.available(), reason="one machine alone has SQLite"),
 ]
 

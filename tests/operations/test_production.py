@@ -30,7 +30,7 @@ TOOLS = ("caddy", "prometheus", "redis-server")
 
 missing = [tool for tool in TOOLS if not shutil.which(tool)] + ([] if postgres.available() else ["PostgreSQL"])
 pytestmark = [
-    pytest.mark.installation,
+    pytest.mark.thorough,
     pytest.mark.skipif(
         bool(missing) and not os.environ.get("REQUIRE_TOOLS"), reason=f"not installed: {', '.join(missing)}"
     ),

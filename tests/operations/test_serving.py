@@ -12,7 +12,7 @@ import pytest
 
 from tests.operations.site import PASSWORD, Site, hidden, send
 
-pytestmark = [pytest.mark.fault, pytest.mark.installation]
+pytestmark = [pytest.mark.fault, pytest.mark.thorough]
 
 
 @pytest.fixture

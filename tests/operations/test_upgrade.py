@@ -113,6 +113,7 @@ def test_what_counts_as_dangerous(statement: str, danger: str) -> None:
     assert [line.split(": ")[1] for line in found] == ([danger] if danger else [])
 
 
+@pytest.mark.thorough
 def test_an_upgrade_from_the_last_release_keeps_every_row_of_a_book(app: Flask, monkeypatch) -> None:
     monkeypatch.setattr(portfolio, "MADE_BY_SERVICES", 20)  # the rest are copies, which come faster
     app.config["DEMO_PASSWORD"] = "four quiet green boats"

@@ -70,6 +70,7 @@ def app():
         WTF_CSRF_ENABLED=False,
         BUSINESS_TIMEZONE=ZoneInfo("UTC"),
         BUSINESS_DATE=TODAY,
+        CLAMD_URL="",
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_loader = DictLoader({"form.html": "{{ form.name._value() }} {{ extra }}"})

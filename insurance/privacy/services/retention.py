@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from ...accounts.models import KeptForm, Link, SignInSession, SignInTry, User
 from ...claims.models import Claim
@@ -25,17 +25,17 @@ Ids = Sequence[int]
 def run(on: date) -> int:
     """Clear away what is over on a day; how much it was."""
     cleared = 0
-    for rule in ACTS:
-        while count := _clear(rule, on):
+    for rule, due in queries.due(on).items():
+        while count := _clear(rule, due):
             cleared += count
     documents.remove_deleted()
     return cleared
 
 
 @transactional
-def _clear(rule: str, on: date) -> int:
+def _clear(rule: str, due: Select[Any]) -> int:
     """Clear some of what a rule finds. What another worker has in hand is left to it."""
-    ids = db.session.scalars(queries.due(on)[rule].limit(CHUNK).with_for_update(skip_locked=True)).all()
+    ids = db.session.scalars(due.limit(CHUNK).with_for_update(skip_locked=True)).all()
     if ids:
         ACTS[rule](ids)
     return len(ids)
