@@ -37,7 +37,7 @@ demo: .venv/.runtime ## load the demo portfolio into an empty database and print
 test: .venv/.development ## the test suite
 	@$(PY) -m pytest -n 2 --dist worksteal -m "not thorough"
 
-thorough: .venv/.development ## the tests that take long: whole installations killed and restored, every page in a browser
+thorough: .venv/.development ## the tests that take long: whole installations killed and restored, every page and form tried
 	@$(PY) -m pytest -n 2 --dist worksteal -m thorough
 
 check: .venv/.development lint types test thorough ## lint, types, and every test

@@ -44,7 +44,11 @@ def main() -> None:
         os.environ |= settings
         flask("db", "upgrade")
         flask("demo", "load", "--policies", str(arguments.policies))
-        found = {"payments": payments(), "night": night()}
+        import config
+        from insurance import create_app
+
+        app = create_app(config.read(env_file=None))
+        found = {"payments": payments(app), "night": night(app)}
     print(
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load", os.getloadavg()
     )
@@ -85,12 +89,10 @@ def measured(act: Callable[[int], None], clients: int) -> dict[str, float]:
     return {"per_second": len(times) / seconds, "median": statistics.median(times), "p95": p95}
 
 
-def payments() -> dict[str, dict[str, float]]:
+def payments(app: Any) -> dict[str, dict[str, float]]:
     """Bare inserts, the service, and HTTP with two mail servers."""
     from sqlalchemy import text
 
-    import config
-    from insurance import create_app
     from insurance.core.db import db, transaction
     from insurance.core.money import Money
     from insurance.core.permissions import SYSTEM
@@ -98,7 +100,6 @@ def payments() -> dict[str, dict[str, float]]:
     from insurance.payments.domain import PaymentMethod
     from insurance.policies.models import Policy
 
-    app = create_app(config.read(env_file=None))
     found = {}
     with app.app_context():
         query = db.session.query(Policy.account_id).filter(Policy.account_id.is_not(None)).order_by(Policy.id)
@@ -209,12 +210,10 @@ def web(**settings: str) -> Iterator[str]:
     process.wait(30)
 
 
-def night() -> dict[str, dict[str, float]]:
+def night(app: Any) -> dict[str, dict[str, float]]:
     """Each step of a night, and of an ordinary one that comes a day later."""
     from functools import partial
 
-    import config
-    from insurance import create_app
     from insurance.billing.services import dunning, invoices
     from insurance.core import clock
     from insurance.core.permissions import SYSTEM
@@ -224,7 +223,6 @@ def night() -> dict[str, dict[str, float]]:
     from insurance.policies import queries as policy_queries
     from insurance.policies import services as policies
 
-    app = create_app(config.read(env_file=None))
     found = {}
     with app.app_context():
         for title, days in (("", AHEAD), (", ordinary night", AHEAD + 1)):

@@ -133,6 +133,7 @@ def test_an_app_is_set_up_and_used_without_javascript(browser, named_site, agent
     page.wait_for_url("**/agent")
 
 
+@pytest.mark.thorough
 def test_every_page_of_the_second_step_can_be_used_by_everybody(
     app, named_site, page, device, agent, monkeypatch
 ) -> None:

@@ -201,6 +201,7 @@ def _judge(answer: Any, form: PageForm, data: dict[str, Any]) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("who", ["anonymous", "customer A", "agent A", "admin"])
 def test_no_form_of_any_page_falls_over_whatever_is_sent(world, who) -> None:
     browser = worlds.browsers(world)[who]
