@@ -17,7 +17,7 @@ from typing import Any
 from flask import current_app
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import select, text
+from sqlalchemy import MetaData, Table, select, text
 
 from insurance.accounts import queries, tokens
 from insurance.accounts import services as accounts
@@ -31,6 +31,7 @@ from insurance.claims import services as claims
 from insurance.core import clock
 from insurance.core.audit import AuditEntry
 from insurance.core.db import Base, add, db, transaction
+from insurance.core.encryption import Sealed
 from insurance.core.money import Money
 from insurance.core.outbox import Mail, MailStatus
 from insurance.core.permissions import Actor, Role
@@ -377,15 +378,27 @@ class SqliteSnapshot(Snapshot):
         self.saved.close()
 
 
+def _as_stored() -> dict[str, Table]:
+    """The tables, in order, with what is sealed read as it lies there: sealed once more it would be another text."""
+    metadata = MetaData()
+    tables = {table.name: table.to_metadata(metadata) for table in Base.metadata.sorted_tables}
+    for table in tables.values():
+        for column in table.columns:
+            if isinstance(column.type, Sealed):
+                column.type = column.type.impl_instance
+    return tables
+
+
 class PostgresSnapshot(Snapshot):
     """All rows, put back with triggers and foreign keys asleep."""
 
     def __init__(self) -> None:
         db.session.remove()
+        self.tables = _as_stored()
         with db.engine.connect() as connection:
             self.rows = {
-                table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
-                for table in Base.metadata.sorted_tables
+                name: [dict(row) for row in connection.execute(select(table)).mappings()]
+                for name, table in self.tables.items()
             }
         super().__init__()
 
@@ -397,7 +410,7 @@ class PostgresSnapshot(Snapshot):
         with db.engine.execution_options(writes=True).begin() as connection:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             for name in self.changed():
-                table = Base.metadata.tables[name]
+                table = self.tables[name]
                 connection.execute(table.delete())
                 if self.rows[name]:
                     connection.execute(table.insert(), self.rows[name])

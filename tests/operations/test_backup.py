@@ -1,8 +1,10 @@
 """Backups are whole whatever happens meanwhile, and what is not whole is never put in the place of anything."""
 
+import gzip
 import os
 import threading
 import time
+import zlib
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -106,6 +108,14 @@ def test_only_an_empty_place_is_filled_without_being_told_to_replace(app: Flask)
         backup.restore(archive.path)
 
 
+def says_the_same(one: bytes, other: bytes) -> bool:
+    """Whether two archives unpack to the same bytes: where a page is all zeros, compression says so in many ways."""
+    try:
+        return gzip.decompress(one) == gzip.decompress(other)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 @pytest.mark.parametrize("passphrase", ["", "correct horse battery staple"])
 @pytest.mark.sqlite_only
 def test_what_was_cut_off_or_changed_is_refused_and_leaves_what_was_there(
@@ -122,6 +132,8 @@ def test_what_was_cut_off_or_changed_is_refused_and_leaves_what_was_there(
         whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
         for place in (40, len(whole) // 3, len(whole) // 2, len(whole) - 6)
     ]
+    changed = [data for data in changed if not says_the_same(data, whole)]
+    assert len(changed) >= 2
     for data in cut + changed:
         damaged.write_bytes(data)
         with pytest.raises(Refusal, match=r"damaged|not a sealed"):
