@@ -40,10 +40,7 @@ AXE_RUNS: dict[tuple[int, str], dict[str, Any]] = {
     (390, "light"): {"rules": {"color-contrast": {"enabled": False}}},
     (390, "dark"): {"runOnly": ["color-contrast"]},
 }
-"""What axe looks at: contrast takes most of its time, and what is light is as light on a phone.
-
-On a phone it looks at the first page of each part of the site, which has the menus and tables of all.
-"""
+"""What axe looks at on each page: contrast takes most of its time, and what is light is as light on a phone."""
 FOR_OTHERS_TOO = {(1280, "light"): {"rules": {"color-contrast": {"enabled": False}}}}
 """What is left to look at on a page that another role's test looks at with all of the above."""
 EACH = int(os.environ.get("PAGES_OF_A_KIND", "1"))
@@ -112,7 +109,6 @@ class Crawl:
     def __init__(self, app: Flask, site: str, page: Page, role: str) -> None:
         self.app, self.role = app, role
         self.routes = app.url_map.bind("127.0.0.1")
-        self.parts: set[str] = set()
         self.site, self.page = site, page
         self.seen: Counter[tuple[str, str]] = Counter()
         self.paths: set[str] = set()
@@ -185,10 +181,7 @@ class Crawl:
         seen_by_agents = self.role == "admin" and PERMISSIONS[Role.AGENT].intersection(allowed)
         if seen_by_agents or (self.role != "visitor" and PUBLIC in allowed):
             return FOR_OTHERS_TOO
-        part = endpoint.partition(".")[0]
-        first = part not in self.parts
-        self.parts.add(part)
-        return {form: rules for form, rules in AXE_RUNS.items() if first or form[0] != 390}
+        return AXE_RUNS
 
     def _weigh(self, path: str) -> None:
         """What a first view costs: bytes as sent, and requests."""
