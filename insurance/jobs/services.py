@@ -6,14 +6,17 @@ from datetime import date, datetime, timedelta
 from flask import current_app
 from sqlalchemy import delete
 
-from ..core import clock
+from ..core import audit, clock
+from ..core.audit import AuditHead
 from ..core.db import add, db, lock, transactional
+from ..core.errors import Conflict
 from . import night, queries
 from .models import JobRun, WorkerBeat
 
 NIGHT_PAUSE = timedelta(minutes=10)
 BACKUP_PAUSE = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(days=1)
+TRAIL_CHECK = "audit check"
 
 
 def run_nightly(on: date, report: Callable[[str], None]) -> None:
@@ -60,6 +63,16 @@ def run_backup(on: date, back_up: Callable[[], str | None]) -> None:
         return
     if result is not None:
         note("backup", begun_at, result)
+
+
+def check_trail() -> AuditHead:
+    """Check the chain of audit entries, and note that it is whole; its end. Conflict where it is broken first."""
+    begun_at = clock.now()
+    if broken := next(audit.breaks(), None):
+        raise Conflict(broken)
+    end = audit.head()
+    note(TRAIL_CHECK, begun_at, f"{end.count} entries, whole")
+    return end
 
 
 def note(name: str, begun_at: datetime, result: str) -> None:

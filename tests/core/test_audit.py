@@ -10,6 +10,7 @@ from insurance.core import audit
 from insurance.core.audit import AuditEntry
 from insurance.core.db import db, transaction
 from insurance.core.money import Money
+from insurance.core.permissions import Role
 from insurance.customers import services as customers
 from insurance.payments import services as payments
 from insurance.payments.domain import PaymentMethod
@@ -139,3 +140,11 @@ def test_the_page_of_an_entry_says_whether_it_is_sealed(app: Flask, ids: list[in
     assert "Sealed" in admin.get(f"/admin/audit/{ids[1]}").text
     tamper(app, f"UPDATE audit_entries SET label = 'x' WHERE id = {ids[1]}")
     assert "Changed since it was written" in admin.get(f"/admin/audit/{ids[1]}").text
+
+
+def test_admins_check_the_chain_on_its_page(app: Flask) -> None:
+    admin = factories.browser(factories.user(Role.ADMIN))
+    assert 'action="/admin/audit/check"' in admin.get("/admin/audit").text
+    assert "The chain is whole" in admin.post("/admin/audit/check", follow_redirects=True).text
+    tamper(app, "UPDATE audit_head SET count = count + 1")
+    assert "entries were written" in admin.post("/admin/audit/check", follow_redirects=True).text

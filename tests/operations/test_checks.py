@@ -22,7 +22,8 @@ from insurance.core.db import add, db, transaction
 from insurance.core.outbox import Mail
 from insurance.core.permissions import Role
 from insurance.jobs import services as jobs
-from insurance.jobs.models import JobRun, WorkerBeat
+from insurance.jobs.models import JobRun
+from insurance.jobs.services import TRAIL_CHECK, WorkerBeat
 from insurance.operations import backup, checks
 from insurance.operations.checks import Found, State, machine, records
 from insurance.operations.checks import settings as of_settings
@@ -363,7 +364,7 @@ RECORDS: list[tuple[str, Callable[[], None], Callable[[], None]]] = [
     ("nightly", lambda: note("nightly", timedelta(days=2)), lambda: note("nightly", timedelta(hours=20))),
     ("outbox", lambda: order_mail(timedelta(hours=2)), send_mails),
     ("backup_verified", lambda: note(records.BACKUP, timedelta(days=40)), lambda: note(records.BACKUP, timedelta())),
-    ("audit_verified", lambda: note(records.AUDIT, timedelta(days=40)), lambda: note(records.AUDIT, timedelta())),
+    ("audit_verified", lambda: note(TRAIL_CHECK, timedelta(days=40)), lambda: note(TRAIL_CHECK, timedelta())),
 ]  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 import json
 
-from flask import current_app, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...accounts.sign_in import fresh_download
 from ...core import audit as trail
 from ...core.audit import AuditEntry
 from ...jobs import queries as jobs
+from ...jobs import services as job_services
 from ...jobs.models import JobRun
 from ...products import queries as products
 from ...web.arguments import find_id
@@ -43,6 +44,15 @@ def audit() -> ResponseReturnValue:
     """Everything that was done; with an id, what was done to that record, to which each record leads."""
     rows = queries.audit_rows(**AUDIT.arguments(), subject_id=find_id("id"))
     return AUDIT.respond(rows, template="admin/audit.html", one_record="id" in request.args)
+
+
+@bp.post("/audit/check")
+@requires("audit:read")
+def check_trail() -> ResponseReturnValue:
+    """Go through the chain, as `audit verify` does; a break is refused with its place."""
+    end = job_services.check_trail()
+    flash(f"The chain is whole: {end.count:,} entries. Its end is {end.hash[:16]}….", "ok")
+    return redirect(url_for("admin.audit"), 303)
 
 
 @bp.get("/audit/<int:entry_id>")

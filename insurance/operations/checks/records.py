@@ -13,6 +13,7 @@ from ...core.outbox import Mail, MailStatus
 from ...core.permissions import Role
 from ...jobs import queries as jobs
 from ...jobs.models import JobRun
+from ...jobs.services import TRAIL_CHECK
 from ...privacy.domain import REVIEW_DAYS
 from ...privacy.queries import access
 from ...products.models import ProductVersion, VersionStatus
@@ -26,7 +27,7 @@ DAILY = timedelta(hours=26)
 MONTHLY = timedelta(days=31)
 SILENT = timedelta(minutes=15)
 STUCK = timedelta(hours=1)
-AUDIT, BACKUP = "audit check", "backup check"
+BACKUP = "backup check"
 """What is noted when `audit verify` and `backup verify` found all as it should be."""
 
 
@@ -132,7 +133,7 @@ def backup_verified(_settings: Settings) -> str:
 @CHECKS.failure()
 def audit_verified(_settings: Settings) -> str:
     """The audit chain was found whole within a month."""
-    return _too_old(_done(AUDIT), MONTHLY, "Run: flask --app wsgi audit verify")
+    return _too_old(_done(TRAIL_CHECK), MONTHLY, "Run: flask --app wsgi audit verify")
 
 
 @CHECKS.warning
